@@ -1,0 +1,172 @@
+"""Build locks: what each sdist that is built here is built with, all the way down.
+
+    locks ─> which sdists? ─> their [build-system] requires ─> build locks ─> which sdists? ─> …
+             then, innermost first, each backend is asked what else it needs (PEP 517), and that is locked with it
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from builders import commands
+from builders.errors import BuildError
+from builders.jobs import Input, Job, Network
+from builders.lock import Lock, LockedFile, LockedPackage, parse_lock
+from builders.locking import Locker, Wanted
+from builders.making import build_inputs, obtain, read_locked_sdist
+from builders.plan import Ground, Key, Planner
+from builders.sdists import Sdist
+from builders.store import Record, write_file
+from builders.yard import Yard, refuse_unconfined
+
+_HOOK = Path(__file__).parent / "inside" / "hook.py"
+
+
+def lock_builds(yard: Yard, ground: Ground, locker: Locker, locks: Iterable[Lock]) -> dict[Key, Lock]:
+    """The build locks of everything that these locks make us build, and of what building those takes."""
+    found = _Builds(yard, ground, locker).settle(locks)
+    _forget_others(locker.folder / "build", found)
+    return found
+
+
+def _forget_others(folder: Path, found: Mapping[Key, Lock]) -> None:
+    """Build locks of what is no longer built are in nobody's way, but would mislead a reader."""
+    used = {f"{name}-{version}.pylock.toml" for name, version in found}
+    for path in sorted(folder.glob("*.pylock.*")):
+        if path.name not in used:
+            path.unlink()
+
+
+class _Builds:
+    """The loop that ends when every sdist has a build lock that its backend has agreed to."""
+
+    def __init__(self, yard: Yard, ground: Ground, locker: Locker) -> None:
+        self._yard = yard
+        self._ground = ground
+        self._locker = locker
+        self._packages: dict[Key, LockedPackage] = {}
+        self._sdists: dict[Key, Sdist] = {}
+        self._drafts: dict[Key, Lock] = {}
+        self._settled: dict[Key, Lock] = {}
+
+    def settle(self, locks: Iterable[Lock]) -> dict[Key, Lock]:
+        """Go on until every sdist that was discovered is settled."""
+        fresh = self._discover(locks)
+        while fresh or len(self._settled) < len(self._packages):
+            while fresh:
+                fresh = self._discover(self._draft(fresh))
+            ready = self._ready()
+            if ready:
+                fresh = self._discover(self._ask(ready))
+        return self._settled
+
+    def _discover(self, locks: Iterable[Lock]) -> list[Key]:
+        """Packages of these locks that have to be built and were not known so far."""
+        planner = Planner(self._ground, self._drafts)
+        fresh = []
+        for package in (package for lock in locks for package in lock.packages):
+            key = package.name, package.version
+            if key not in self._packages and planner.to_build(package):
+                self._packages[key] = package
+                fresh.append(key)
+        return fresh
+
+    def _draft(self, keys: Sequence[Key]) -> list[Lock]:
+        """A build lock for each: the kept one where it still holds, else a first one from what the sdist declares."""
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            self._sdists |= dict(zip(keys, pool.map(self._read_sdist, keys), strict=True))
+        wanted = {}
+        for key in keys:
+            one = self._locker.wanted_for_build(self._packages[key], self._sdists[key])
+            kept = None if self._locker.upgrading else one.kept()
+            if kept:
+                self._drafts[key] = self._settled[key] = kept
+            else:
+                wanted[key] = one
+        for key, text in self._resolve(wanted).items():
+            self._drafts[key] = parse_lock(text, wanted[key].path)
+            write_file(_draft_path(wanted[key].path), text.encode())
+        return [self._drafts[key] for key in keys]
+
+    def _read_sdist(self, key: Key) -> Sdist:
+        label = f"{self._ground.platform.name}/{key[0]}-{key[1]}"
+        return read_locked_sdist(self._yard, _sdist(self._packages[key]), label=label)
+
+    def _resolve(self, wanted: Mapping[Key, Wanted]) -> dict[Key, str]:
+        texts = self._locker.resolve({" ".join(key): one for key, one in wanted.items()})
+        return {key: texts[" ".join(key)] for key in wanted}
+
+    def _ready(self) -> list[Key]:
+        """Those not settled yet whose own build requirements all are."""
+        planner = Planner(self._ground, self._drafts)
+        waiting = [key for key in self._packages if key not in self._settled]
+        ready = []
+        for key in waiting:
+            needed = [package for package in self._drafts[key].packages if planner.to_build(package)]
+            if all((package.name, package.version) in self._settled for package in needed):
+                ready.append(key)
+        if waiting and not ready:
+            planner.step(self._packages[waiting[0]])  # finds the circle and names it
+            raise BuildError(f"the build requirements of {waiting[0][0]} go round in a circle")
+        return ready
+
+    def _ask(self, keys: Sequence[Key]) -> list[Lock]:
+        """Ask each backend, and settle it: its draft stands, or is made again with what it wants on top."""
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            extra = dict(zip(keys, pool.map(self._extra_requires, keys), strict=True))
+        wanted = {
+            key: self._locker.wanted_for_build(self._packages[key], self._sdists[key], extra[key])
+            for key in keys
+            if extra[key]
+        }
+        for key, text in self._resolve(wanted).items():
+            self._drafts[key] = parse_lock(text, wanted[key].path)
+            write_file(_draft_path(wanted[key].path), text.encode())
+        for key in keys:
+            path = self._locker.wanted_for_build(self._packages[key], self._sdists[key]).path
+            _draft_path(path).replace(path)
+            self._settled[key] = self._drafts[key]
+        return [self._drafts[key] for key in keys]
+
+    def _extra_requires(self, key: Key) -> tuple[str, ...]:
+        """What the backend of an sdist asks for beyond its declaration."""
+        planner = Planner(self._ground, self._drafts)
+        steps = planner.environment(self._drafts[key])
+        others = {step.fingerprint: step for step in planner.all_made()}
+        environment = [obtain(self._yard, self._ground, step, others) for step in steps]
+        said = self._run_hook(key, environment)
+        return tuple(sorted({line.strip() for line in said.splitlines() if line.strip()}))
+
+    def _run_hook(self, key: Key, environment: list[Record]) -> str:
+        """The hook's output. A backend that fails here says nothing: the build will fail the same way, with its log."""
+        refuse_unconfined(self._ground.platform)
+        platform, name = self._ground.platform, "-".join(key)
+        settings = self._ground.settings(key[0])
+        sdist, file = self._sdists[key], _sdist(self._packages[key])
+        executor = self._yard.executor(platform, self._ground.facts, settings)
+        job = Job(
+            label=f"{platform.name}/{name}",
+            script=commands.hook_script(file.filename, sdist.top, sdist.build_backend, sdist.backend_path),
+            inputs=(*build_inputs(self._yard, file, environment), Input(name="hook.py", content=_HOOK)),
+            env=commands.build_environment(sdist.newest, platform.env, settings.env),
+            network=Network.OPEN if settings.network else Network.NONE,
+            limits=settings.limits_on(platform),
+        )
+        with tempfile.TemporaryDirectory(dir=self._yard.store.scratch()) as folder, self._yard.build_places:
+            out = Path(folder, "out")
+            out.mkdir()
+            outcome = executor.run(job, out=out, log=self._yard.fresh_log(platform.name, f"{name}.requires"))
+            return (out / "requires.txt").read_text(encoding="utf-8") if outcome.ok else ""
+
+
+def _draft_path(path: Path) -> Path:
+    """Where a build lock waits until its backend has agreed: a run that was killed starts over from the declaration."""
+    return path.with_suffix(".draft")
+
+
+def _sdist(package: LockedPackage) -> LockedFile:
+    assert package.sdist is not None  # only what has one is built
+    return package.sdist

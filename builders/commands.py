@@ -1,0 +1,51 @@
+"""The scripts that run on a platform, and nothing else: pure text, so that what runs can be read in one place.
+
+Each sees the variables of jobs.py, and $UV, uv's program.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+_UV = '"$UV" {verb} --quiet --no-config --no-python-downloads --cache-dir "$WORK/uv-cache"'
+_ENVIRONMENT = f"""
+mkdir -p "$HOME"
+{_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"
+{_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy --python "$WORK/env/bin/python" "$IN"/env/*.whl
+export PATH="$WORK/env/bin:$PATH" VIRTUAL_ENV="$WORK/env"
+"""
+_SOURCE = """
+mkdir "$WORK/src"
+"$WORK/env/bin/python" -c 'import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])' "$IN/sdist/"{sdist} "$WORK/src"
+"""
+# What makes a build's bytes depend on its inputs alone (reproducible-builds.org, SOURCE_DATE_EPOCH specification).
+_SETTLED = (("PYTHONHASHSEED", "0"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PIP_CONFIG_FILE", "/dev/null"))
+
+
+def wheel_script(sdist: str, top: str) -> str:
+    """Build the sdist of that file name, whose one folder is `top`, into $OUT."""
+    # From a folder of a fixed name: pip unpacks an archive below a random one, which debug information would remember.
+    return (
+        _ENVIRONMENT
+        + _SOURCE.format(sdist=shlex.quote(sdist))
+        + '"$WORK/env/bin/python" -m pip wheel --no-deps --no-index --no-build-isolation --no-cache-dir --no-input '
+        f'--disable-pip-version-check --wheel-dir "$OUT" "$WORK/src/"{shlex.quote(top)}\n'
+    )
+
+
+def hook_script(sdist: str, top: str, backend: str, backend_path: tuple[str, ...]) -> str:
+    """Ask the backend of that sdist for more build requirements, into $OUT/requires.txt."""
+    arguments = shlex.join((backend, *backend_path))
+    return (
+        _ENVIRONMENT
+        + _SOURCE.format(sdist=shlex.quote(sdist))
+        + f'"$WORK/env/bin/python" "$IN/hook.py" "$WORK/src/"{shlex.quote(top)} {arguments} > "$OUT/requires.txt"\n'
+    )
+
+
+def build_environment(epoch: int, *layers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """A build's variables: ours, then the platform's, then the package's. `epoch` is seconds since 1970."""
+    merged = {**dict(_SETTLED), "SOURCE_DATE_EPOCH": str(epoch)}
+    for layer in layers:
+        merged.update(layer)
+    return tuple(sorted(merged.items()))

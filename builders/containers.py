@@ -1,0 +1,232 @@
+"""The box: one job, one fresh container, nothing shared with any other.
+
+A plain user, no capabilities, no new privileges, a read-only root, memory, process and time limits, no mount of this
+machine. Inputs go in and outputs come out as archives through an anonymous volume that dies with the container, so the
+same code serves a local engine, one over ssh, and Podman.
+"""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from builders.engine import STEP_LABEL, Engine
+from builders.errors import EngineError
+from builders.images import UV_IN_IMAGE
+from builders.jobs import Ending, Input, Job, Network, Outcome
+from builders.outputs import receive_tar
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+
+ROOT = "/wheelyard"
+USER = 65534  # nobody: the one plain user that every image has
+LOG_BYTES = 64 * 1024**2
+_LIBRARY_FOLDERS = "/usr/local/lib /lib /usr/lib /lib64 /usr/lib64"
+
+
+class ContainerExecutor:
+    """Runs jobs in containers of one image (an engine's id) with that image's Python."""
+
+    def __init__(self, engine: Engine, image: str, python: str) -> None:
+        self._engine = engine
+        self._image = image
+        self._python = python
+
+    def gateway_address(self) -> str:
+        """This machine's address on the internal network."""
+        return self._engine.gateway()[1]
+
+    def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
+        """Create, fill, run, empty and remove one container."""
+        with self._container(job) as container, log.open("ab") as sink:
+            container.put_archive(ROOT, _pack(job))
+            outcome = _watch(container, job, sink)
+            if outcome.ok:
+                chunks, _ = container.get_archive(f"{ROOT}/out", chunk_size=1024 * 1024)
+                receive_tar(chunks, out)
+            return outcome
+
+    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
+        """Copy shared libraries out of the image, as the image's own loader would find them."""
+        from builders.platforms import Limits
+
+        names = " ".join(name for name in sonames if _plain_name(name))
+        script = f"""
+            for name in {names}; do
+                path=$( (/sbin/ldconfig -p || true) 2>/dev/null | sed -n "s|^[[:space:]]*$name (.*=> ||p" | head -n 1)
+                if [ -z "$path" ]; then
+                    for folder in {_LIBRARY_FOLDERS}; do
+                        if [ -e "$folder/$name" ]; then path=$folder/$name; break; fi
+                    done
+                fi
+                if [ -n "$path" ]; then cp -L "$path" "$OUT/$name"; fi
+            done
+        """
+        job = Job(label="libraries", script=script, limits=Limits())
+        before = {path.name for path in destination.iterdir()}
+        with tempfile.TemporaryDirectory(dir=destination.parent) as scratch:
+            fresh = Path(scratch, "out")
+            fresh.mkdir()
+            outcome = self.run(job, out=fresh, log=Path(scratch, "log"))
+            if not outcome.ok:
+                raise EngineError("the image's libraries could not be copied: " + Path(scratch, "log").read_text()[-500:])
+            found = sorted(path.name for path in fresh.iterdir())
+            for name in found:
+                if name not in before:
+                    (fresh / name).rename(destination / name)
+        return tuple(found)
+
+    @contextmanager
+    def _container(self, job: Job) -> Iterator[Container]:
+        import docker
+        import requests
+
+        try:
+            container = self._engine.client.containers.create(self._image, **self._options(job))
+            try:
+                yield container
+            finally:
+                container.remove(force=True, v=True)
+        except docker.errors.APIError as error:
+            raise EngineError(f"the engine refused a container for {job.label}: {error.explanation or error}") from error
+        except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
+            raise EngineError(f"the engine broke while it ran {job.label}: {error}") from error
+
+    def _options(self, job: Job) -> dict[str, Any]:
+        limits = job.limits
+        network = {
+            Network.NONE: lambda: "none",
+            Network.GATEWAY: lambda: self._engine.gateway()[0],
+            Network.OPEN: lambda: "bridge",
+        }[job.network]()
+        return {
+            "command": ["timeout", "-k", "5", str(limits.seconds), "/bin/sh", "-eu", f"{ROOT}/in/job.sh"],
+            "entrypoint": [],
+            "user": f"{USER}:{USER}",
+            "environment": self._environment(job),
+            "working_dir": "/tmp",  # noqa: S108 - the container's own
+            "network_mode": network,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "read_only": True,
+            "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={limits.memory}"},  # noqa: S108
+            "volumes": [ROOT],
+            "mem_limit": limits.memory,
+            "memswap_limit": limits.memory,
+            "pids_limit": limits.processes,
+            "init": True,
+            "hostname": "wheelyard",
+            "log_config": {"Type": "none"},
+            "labels": {**self._engine.labels, STEP_LABEL: job.label},
+        }
+
+    def _environment(self, job: Job) -> dict[str, str]:
+        """What a job sees beside the image's own variables, PATH among them."""
+        return {
+            "HOME": "/tmp/home",
+            "TMPDIR": "/tmp",
+            "LANG": "C.UTF-8",
+            "IN": f"{ROOT}/in",
+            "OUT": f"{ROOT}/out",
+            "WORK": "/tmp",
+            "PYTHON": self._python,
+            "UV": UV_IN_IMAGE,
+            **dict(job.env),
+        }
+
+
+def _plain_name(name: str) -> bool:
+    return posixpath.basename(name) == name and all(c.isalnum() or c in "._+-" for c in name)
+
+
+def _pack(job: Job) -> IO[bytes]:
+    """The volume's first content: in/ belongs to root, out/ to the job's user."""
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the engine has read it
+    with tarfile.open(fileobj=spool, mode="w") as tar:
+        _add_folder(tar, "in", 0)
+        _add_folder(tar, "out", USER)
+        for item in (*job.inputs, Input(name="job.sh", content=job.script.encode())):
+            _add_file(tar, item)
+    spool.seek(0)
+    return spool
+
+
+def _add_folder(tar: tarfile.TarFile, name: str, owner: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.mode, entry.uid, entry.gid = tarfile.DIRTYPE, 0o755, owner, owner
+    tar.addfile(entry)
+
+
+def _add_file(tar: tarfile.TarFile, item: Input) -> None:
+    entry = tarfile.TarInfo(f"in/{item.name}")
+    entry.mode = 0o555 if item.executable else 0o444
+    if isinstance(item.content, bytes):
+        entry.size = len(item.content)
+        tar.addfile(entry, io.BytesIO(item.content))
+    else:
+        entry.size = item.content.stat().st_size
+        with item.content.open("rb") as stream:
+            tar.addfile(entry, stream)
+
+
+class _Listener(threading.Thread):
+    """Copies a container's output to the log, up to a limit, and knows when it last spoke."""
+
+    def __init__(self, chunks: Iterator[bytes], sink: IO[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._chunks = chunks
+        self._sink = sink
+        self.last = time.monotonic()
+        self.size = 0
+
+    def run(self) -> None:
+        """Until the container's output ends, which is when its last process has."""
+        import requests
+
+        try:
+            for chunk in self._chunks:
+                self.last = time.monotonic()
+                self.size += len(chunk)
+                if self.size <= LOG_BYTES:
+                    self._sink.write(chunk)
+        except (requests.exceptions.RequestException, OSError, ValueError):
+            pass  # the connection ended with the container
+
+
+def _watch(container: Container, job: Job, sink: IO[bytes]) -> Outcome:
+    """Start a filled container and wait for its end, whichever of the limits brings it."""
+    started = time.monotonic()
+    listener = _Listener(container.attach(stream=True, stdout=True, stderr=True), sink)
+    container.start()
+    listener.start()
+    ending = Ending.EXITED
+    while listener.is_alive():
+        listener.join(0.5)
+        now = time.monotonic()
+        if now - started > job.limits.seconds + 10:
+            ending = Ending.TIME_LIMIT
+        elif now - listener.last > job.limits.silence:
+            ending = Ending.SILENCE_LIMIT
+        elif listener.size > LOG_BYTES:
+            ending = Ending.LOG_LIMIT
+        if ending is not Ending.EXITED:
+            container.kill()
+            listener.join(10)
+            break
+    code = int(container.wait(timeout=60)["StatusCode"])
+    seconds = time.monotonic() - started
+    container.reload()
+    if ending is Ending.EXITED and container.attrs["State"]["OOMKilled"] and code:
+        ending = Ending.OUT_OF_MEMORY
+    elif ending is Ending.EXITED and code in {124, 137} and seconds >= job.limits.seconds:
+        ending = Ending.TIME_LIMIT
+    return Outcome(ending=ending, code=code, seconds=seconds)

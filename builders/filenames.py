@@ -1,0 +1,92 @@
+"""The names that wheels and sdists go by, read at the door: what does not parse here gets no further.
+
+`packaging.utils.parse_wheel_filename` lets quotes, newlines and a path in the build tag through; these names end up in
+paths, pages and terminals.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from packaging.tags import parse_tag
+from packaging.utils import NormalizedName, canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from builders.archives import broken
+
+_WHEEL = re.compile(
+    r"(?P<name>[a-z0-9](?:[a-z0-9._]*[a-z0-9])?)-(?P<version>[a-z0-9._+!]+)(?:-(?P<build>[0-9][a-z0-9_.]*))?"
+    r"-(?P<tag>[a-z0-9_.]+-[a-z0-9_.]+-[a-z0-9_.]+)\.whl",
+    re.IGNORECASE | re.ASCII,
+)
+_SDIST = re.compile(
+    r"(?P<stem>[a-z0-9][a-z0-9._+!-]*)(?P<suffix>\.tar\.gz|\.tgz|\.tar\.bz2|\.tar\.xz|\.zip)", re.IGNORECASE | re.ASCII
+)
+_MAX_NAME, _MAX_TAGS = 255, 1000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelName:
+    """What a wheel's file name says; `version` normalised, `tags` expanded and sorted."""
+
+    project: NormalizedName
+    version: str
+    build: str
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SdistName:
+    """What an sdist's file name may say: `foo-1.0-1` is version 1.0.post1 of foo, or version 1 of foo-1.0."""
+
+    readings: tuple[tuple[NormalizedName, str], ...]
+    suffix: str
+
+
+def parse_wheel_name(filename: str) -> WheelName:
+    """Project, version, build and tags; ArchiveError for any name that the specification does not allow."""
+    match = _WHEEL.fullmatch(filename)
+    version = normalised_version(match["version"].replace("_", "-")) if match else ""
+    if not match or not version or len(filename) > _MAX_NAME:
+        raise broken(filename, "this is no file name of a wheel (name-version[-build]-python-abi-platform.whl)")
+    tags = expand_tag(match["tag"])
+    if not tags:
+        raise broken(filename, "the tags in its file name have empty parts, or are too many")
+    return WheelName(project=canonicalize_name(match["name"]), version=version, build=match["build"] or "", tags=tags)
+
+
+def parse_sdist_name(filename: str) -> SdistName:
+    """Every reading of an sdist's file name, the likeliest (split at the last dash) first."""
+    match = _SDIST.fullmatch(filename)
+    readings = split_name(match["stem"]) if match and len(filename) <= _MAX_NAME else ()
+    if not match or not readings:
+        raise broken(
+            filename, "this is no file name of an sdist (name-version.tar.gz, .tgz, .tar.bz2, .tar.xz or .zip)"
+        )
+    return SdistName(readings=readings, suffix=match["suffix"].lower())
+
+
+def split_name(stem: str) -> tuple[tuple[NormalizedName, str], ...]:
+    """All ways to read `name-version` where both halves are valid; names of folders are written rather freely."""
+    dashes = [i for i, c in enumerate(stem) if c == "-"][-4:]
+    halves = [(stem[:i], normalised_version(stem[i + 1 :].replace("_", "-"))) for i in reversed(dashes)]
+    return tuple((canonicalize_name(name), version) for name, version in halves if name and version)
+
+
+def normalised_version(text: str) -> str:
+    """The version in its one spelling, empty when it is none."""
+    try:
+        return str(Version(text))
+    except InvalidVersion:
+        return ""
+
+
+def expand_tag(tag: str) -> tuple[str, ...]:
+    """`py2.py3-none-any` as its single tags, sorted; empty when a part is empty or there are more than 1000."""
+    parts = [part.split(".") for part in tag.split("-")]
+    if len(parts) != 3 or not all(piece for part in parts for piece in part):
+        return ()
+    if len(parts[0]) * len(parts[1]) * len(parts[2]) > _MAX_TAGS:
+        return ()
+    return tuple(sorted(str(one) for one in parse_tag(tag)))

@@ -1,0 +1,348 @@
+"""The one address that a resolver's box can reach: a simple index on this machine, in front of all upstreams.
+
+uv runs in a box that sees nothing but this server. Which upstream owns a name, the passwords, and which hosts may be
+asked are decided out here; file links lead back to this server, so foreign code in the box reaches no other. Afterwards
+`original` tells which file of which upstream a link in uv's lock stands for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote, unquote, urlsplit
+
+from packaging.utils import NormalizedName, canonicalize_name
+
+from builders.connections import CHUNK
+from builders.errors import UpstreamError, WheelyardError
+from builders.fetch import Fetcher
+from builders.pages import HTML_TYPE, JSON_TYPE, IndexFile
+from builders.upstreams import Upstreams
+from builders.urls import Url
+
+MOST_CONNECTIONS = 256
+IDLE_SECONDS = 120
+METADATA = ".metadata"
+_PASSED_ON = ("accept-ranges", "content-length", "content-range")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Body:
+    """What a request is answered with, short enough to be in memory."""
+
+    status: int
+    content_type: str
+    content: bytes
+
+
+class Gateway:
+    """Serves as long as its `with` block runs. `failures`: why it answered 502, which uv does not pass on."""
+
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        fetcher: Fetcher,
+        *,
+        address: str = "127.0.0.1",
+        log: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._upstreams = upstreams
+        self._fetcher = fetcher
+        self._log = log
+        self._lock = threading.Lock()
+        self._failures: list[str] = []
+        self._pages: dict[tuple[NormalizedName, str], _Body] = {}
+        self._root = f"/{secrets.token_urlsafe(24)}"
+        try:
+            self._server = _Server((address, 0), self)
+        except OSError as error:
+            raise UpstreamError(f"cannot serve the resolver on {address}: {error.strerror}") from None
+        self._base = f"http://{address}:{self._server.server_port}{self._root}"
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="wheelyard-gateway", daemon=True
+        )
+
+    @property
+    def index_url(self) -> str:
+        """What uv gets as its only index. The token in its path keeps other containers of this machine out."""
+        return f"{self._base}/simple/"
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why upstreams failed, each reason once, in the order of time."""
+        with self._lock:
+            return tuple(dict.fromkeys(self._failures))
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def original(self, url: str) -> IndexFile:
+        """The upstream's file behind a link of this gateway. Raises UpstreamError for any other link."""
+        path = urlsplit(url).path
+        if not url.startswith(f"{self._base}/"):
+            raise UpstreamError(f"the resolver took a file from elsewhere: {_shown(url)}")
+        file = self._file_at(path.removeprefix(self._root))
+        if file is None:
+            raise UpstreamError(f"the resolver names a file that no upstream offers: {path.rpartition('/')[2][:200]!r}")
+        return file
+
+    # What a request is answered with.
+
+    def answer(self, path: str, accept: str) -> _Body | IndexFile:
+        """The answer to a path: a body, or the file to pass through. Raises WheelyardError for a failing upstream."""
+        token, _, rest = path.removeprefix("/").partition("/")
+        if not hmac.compare_digest(f"/{token}".encode(), self._root.encode()):
+            return _text(404, "not found")
+        rest = f"/{rest}"
+        if match := re.fullmatch(r"/simple/([A-Za-z0-9._-]{1,200})/?", rest):
+            return self._page(canonicalize_name(match[1]), "json" if JSON_TYPE in accept else "html")
+        if rest.endswith(METADATA) and (file := self._file_at(rest.removesuffix(METADATA))):
+            return self._metadata(file)
+        return self._file_at(rest) or _text(404, "not found")
+
+    def failed(self, reason: str) -> None:
+        """Remember why an upstream failed."""
+        with self._lock:
+            self._failures.append(reason)
+        self._log(f"gateway: {reason}")
+
+    def _page(self, project: NormalizedName, form: str) -> _Body:
+        with self._lock:
+            page = self._pages.get((project, form))
+        if page is None:
+            files = self._upstreams.files(project)
+            if not files:
+                return _text(404, f"no upstream has {project}")
+            page = _json_page(project, files) if form == "json" else _html_page(project, files)
+            with self._lock:
+                self._pages[project, form] = page
+        return page
+
+    def _file_at(self, path: str) -> IndexFile | None:
+        match = re.fullmatch(r"/files/([a-z0-9-]{1,200})/([^/]{1,800})", path)
+        if match is None:
+            return None
+        name = unquote(match[2])
+        files = self._upstreams.files(NormalizedName(match[1]))
+        return next((file for file in files if file.filename == name), None)
+
+    def _metadata(self, file: IndexFile) -> _Body:
+        """PEP 658's file, only where the upstream vouches for it with a hash."""
+        if file.metadata_sha256 is None:
+            return _text(404, "not found")
+        content = self._fetcher.get_bytes(file.url.sibling(METADATA))
+        if content is None:
+            return _text(404, "not found")
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != file.metadata_sha256:
+            raise UpstreamError(
+                f"{file.url}{METADATA} is not what the index says\n"
+                f"  expected: sha256 {file.metadata_sha256}\n  actual:   sha256 {actual}"
+            )
+        return _Body(status=200, content_type="application/octet-stream", content=content)
+
+    @contextmanager
+    def opened(
+        self, file: IndexFile, method: str, byte_range: str | None
+    ) -> Iterator[tuple[int, dict[str, str], Iterator[bytes]]]:
+        """Status, headers and body of a file that is passed through."""
+        if file.url.scheme == "file":
+            with _local(file.url.local_path(), byte_range) as answer:
+                yield answer
+            return
+        with self._fetcher.open(file.url, method=method, byte_range=byte_range) as remote:
+            yield (
+                remote.status,
+                {name: remote.headers[name] for name in _PASSED_ON if name in remote.headers},
+                remote.chunks,
+            )
+
+
+def _shown(url: str) -> str:
+    try:
+        return str(Url.parse(url))
+    except UpstreamError:
+        return "(no URL)"
+
+
+def _text(status: int, text: str) -> _Body:
+    return _Body(status=status, content_type="text/plain; charset=utf-8", content=f"{text}\n".encode())
+
+
+def _link(project: str, file: IndexFile) -> str:
+    return f"../../files/{project}/{quote(file.filename)}"
+
+
+def _json_page(project: str, files: tuple[IndexFile, ...]) -> _Body:
+    """PEP 691, as version 1.0: 1.1 wants the size of each file, which not all upstreams tell; more keys are allowed."""
+    page = {"meta": {"api-version": "1.0"}, "name": project, "files": [_json_file(project, file) for file in files]}
+    return _Body(status=200, content_type=JSON_TYPE, content=json.dumps(page, separators=(",", ":")).encode())
+
+
+def _json_file(project: str, file: IndexFile) -> dict[str, Any]:
+    entry = {
+        "filename": file.filename,
+        "url": _link(project, file),
+        "hashes": {"sha256": file.sha256} if file.sha256 else {},
+        "size": file.size,
+        "upload-time": file.upload_time,
+        "requires-python": file.requires_python,
+        "yanked": None if file.yanked is None else file.yanked or True,
+        "core-metadata": {"sha256": file.metadata_sha256} if file.metadata_sha256 else None,
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _html_page(project: str, files: tuple[IndexFile, ...]) -> _Body:
+    lines = "".join(f"{_anchor(project, file)}<br>\n" for file in files)
+    return _Body(
+        status=200, content_type=HTML_TYPE, content=f"<!DOCTYPE html>\n<title>{project}</title>\n{lines}".encode()
+    )
+
+
+def _anchor(project: str, file: IndexFile) -> str:
+    attributes = {
+        "href": _link(project, file) + (f"#sha256={file.sha256}" if file.sha256 else ""),
+        "data-requires-python": file.requires_python,
+        "data-yanked": file.yanked,
+        "data-core-metadata": f"sha256={file.metadata_sha256}" if file.metadata_sha256 else None,
+    }
+    text = " ".join(f'{name}="{escape(value)}"' for name, value in attributes.items() if value is not None)
+    return f"<a {text}>{escape(file.filename)}</a>"
+
+
+@contextmanager
+def _local(path: Path, byte_range: str | None) -> Iterator[tuple[int, dict[str, str], Iterator[bytes]]]:
+    """A file of a find-links folder, served as a web server would."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise UpstreamError(f"{path} cannot be read: {error.strerror}") from None
+    with os.fdopen(descriptor, "rb") as stream:
+        size = os.fstat(descriptor).st_size
+        start, end = _span(byte_range, size)
+        left = max(0, end - start)
+        headers = {"accept-ranges": "bytes", "content-length": str(left)}
+        if byte_range is not None:
+            headers["content-range"] = f"bytes {start}-{end - 1}/{size}" if left else f"bytes */{size}"
+        stream.seek(start)
+        status = 200 if byte_range is None else 206 if left else 416
+        yield status, headers, iter(lambda: stream.read(min(CHUNK, start + left - stream.tell())), b"")
+
+
+def _span(byte_range: str | None, size: int) -> tuple[int, int]:
+    """First byte and end of `bytes=…`; an empty span for what cannot be served."""
+    if byte_range is None:
+        return 0, size
+    match = re.fullmatch(r"bytes=(\d{0,18})-(\d{0,18})", byte_range.strip())
+    if match is None or not (match[1] or match[2]):
+        return 0, 0
+    if not match[1]:
+        return max(0, size - int(match[2])), size
+    return int(match[1]), min(size, int(match[2]) + 1) if match[2] else size
+
+
+class _Server(ThreadingHTTPServer):
+    """Threads with a bound on their number: whoever is in the box may open as many connections as they like."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, address: tuple[str, int], gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._room = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        super().__init__(address, _Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve in a thread of its own, or hang up where there are too many."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Serve, then make room."""
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "wheelyard"
+    sys_version = ""
+    timeout = IDLE_SECONDS
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def do_GET(self) -> None:
+        gateway = self.server.gateway
+        self._begun = False
+        try:
+            answer = gateway.answer(self.path.partition("?")[0], self.headers.get("Accept", ""))
+            if isinstance(answer, IndexFile):
+                self._pass_through(answer)
+            else:
+                self._send(answer)
+        except WheelyardError as error:
+            gateway.failed(str(error))
+            if self._begun:
+                self.close_connection = True  # the only way left to say that the body is not whole
+            else:
+                self._send(_text(502, str(error)))
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def _send(self, body: _Body) -> None:
+        self.send_response(body.status)
+        self.send_header("Content-Type", body.content_type)
+        self.send_header("Content-Length", str(len(body.content)))
+        self.send_header("Vary", "Accept")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body.content)
+
+    def _pass_through(self, file: IndexFile) -> None:
+        gateway = self.server.gateway
+        with gateway.opened(file, self.command, self.headers.get("Range")) as (status, headers, chunks):
+            self.send_response(status)
+            self.send_header("Content-Type", "application/octet-stream")
+            for name, value in headers.items():
+                self.send_header(name.title(), value)
+            if "content-length" not in headers:
+                self.send_header("Connection", "close")
+            self.end_headers()
+            self._begun = True
+            if self.command == "HEAD":
+                return
+            for chunk in chunks:
+                self.wfile.write(chunk)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Say nothing: what matters goes through the gateway's log."""

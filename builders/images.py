@@ -1,0 +1,156 @@
+"""A platform's image: the base image and its pre-command, run once and kept.
+
+The kept image is found again by a hash of what made it (the base image's id, the command's text, the environment and the
+architecture), as the tag `wheelyard:<hash>`. The pre-command is the user's own: it runs as root, with network, in a plain
+container, and with this machine's certificates at hand, because many networks have an authority of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builders.certificates import VARIABLES, ca_bundle
+from builders.engine import STEP_LABEL, Engine
+from builders.errors import BuildError, EngineError
+
+if TYPE_CHECKING:
+    from docker.models.containers import Container
+    from docker.models.images import Image
+
+REPOSITORY = "wheelyard"
+UV_IN_IMAGE = "/opt/wheelyard/uv"
+_CA_FOLDER = "/run"
+_CA_NAME = "wheelyard-ca.pem"
+_WRAPPER = f'env "$@"; code=$?; rm -f {_CA_FOLDER}/{_CA_NAME}; exit $code'
+
+
+def base_image(engine: Engine, reference: str, arch: str) -> str:
+    """The id of a base image, pulled when the engine does not have it for `arch` ("" is the engine's own)."""
+    import docker
+
+    client = engine.client
+    wanted = f"linux/{arch}" if arch else None
+    try:
+        try:
+            image = client.images.get(reference)
+        except docker.errors.ImageNotFound:
+            image = _pull(engine, reference, wanted)
+        else:
+            if arch and image.attrs["Architecture"] != arch.partition("/")[0]:
+                image = _pull_other(engine, reference, image, arch)
+    except docker.errors.APIError as error:
+        raise EngineError(f"image {reference}: {error.explanation or error}") from error
+    return str(image.id)
+
+
+def _pull(engine: Engine, reference: str, wanted: str | None) -> Image:
+    import docker
+
+    try:
+        return engine.client.images.pull(reference, platform=wanted)
+    except docker.errors.DockerException as error:
+        raise EngineError(
+            f"image {reference} is not on this engine, and pulling it failed: {getattr(error, 'explanation', '') or error}",
+            hint="check the name in platforms.yaml; without a registry, load it: docker load or docker import",
+        ) from error
+
+
+def _pull_other(engine: Engine, reference: str, image: Image, arch: str) -> Image:
+    """An imported image may be marked wrongly: when none can be pulled, the one at hand is tried and the probe decides."""
+    try:
+        return _pull(engine, reference, f"linux/{arch}")
+    except EngineError:
+        return image
+
+
+def prepared_image(engine: Engine, base: str, pre_command: str | None, env: tuple[tuple[str, str], ...], *, log: Path) -> str:
+    """The id of `base` (an image id) after `pre_command`; made when it is not there yet."""
+    import docker
+
+    if not pre_command:
+        return base
+    key = hashlib.sha256(json.dumps([base, pre_command, env]).encode()).hexdigest()[:24]
+    client = engine.client
+    try:
+        try:
+            return str(client.images.get(f"{REPOSITORY}:{key}").id)
+        except docker.errors.ImageNotFound:
+            return _make(engine, base, pre_command, env, key, log)
+    except docker.errors.APIError as error:
+        raise EngineError(f"the engine could not prepare an image: {error.explanation or error}") from error
+
+
+def _make(engine: Engine, base: str, pre_command: str, env: tuple[tuple[str, str], ...], key: str, log: Path) -> str:
+    bundle = ca_bundle()
+    certificates = {name: f"{_CA_FOLDER}/{_CA_NAME}" for name in VARIABLES} if bundle else {}
+    variables = {"DEBIAN_FRONTEND": "noninteractive", **certificates, **dict(env)}
+    container = engine.client.containers.create(
+        base,
+        # `env` sets the variables, not the engine: what the engine sets would stay in the image that is kept.
+        command=["/bin/sh", "-c", _WRAPPER, "sh", *(f"{k}={v}" for k, v in variables.items()), "/bin/sh", "-euc", pre_command],
+        entrypoint=[],
+        user="0:0",
+        init=True,
+        labels={**engine.labels, STEP_LABEL: "pre-command"},
+    )
+    try:
+        if bundle:
+            container.put_archive(_CA_FOLDER, _one_file(_CA_NAME, bundle.read_bytes()))
+        _run_to_end(container, pre_command, log)
+        return str(container.commit(repository=REPOSITORY, tag=key, changes=['CMD ["/bin/sh"]']).id)
+    finally:
+        container.remove(force=True, v=True)
+
+
+def tooled_image(engine: Engine, image: str, uv: Path) -> str:
+    """The id of `image` with uv's program in it, which jobs run with; what is built does not depend on it."""
+    import docker
+
+    key = hashlib.sha256(json.dumps([image, uv.name]).encode()).hexdigest()[:24]
+    client = engine.client
+    try:
+        try:
+            return str(client.images.get(f"{REPOSITORY}-tools:{key}").id)
+        except docker.errors.ImageNotFound:
+            container = client.containers.create(image, command=["/bin/sh"], entrypoint=[], labels=engine.labels)
+            try:
+                container.put_archive("/", _one_file(UV_IN_IMAGE.lstrip("/"), uv.read_bytes(), mode=0o755))
+                return str(container.commit(repository=f"{REPOSITORY}-tools", tag=key).id)
+            finally:
+                container.remove(force=True, v=True)
+    except docker.errors.APIError as error:
+        raise EngineError(f"the engine could not place uv in an image: {error.explanation or error}") from error
+
+
+def _run_to_end(container: Container, pre_command: str, log: Path) -> None:
+    with log.open("wb") as sink:
+        chunks = container.attach(stream=True, stdout=True, stderr=True)
+        container.start()
+        for chunk in chunks:
+            sink.write(chunk)
+    code = int(container.wait()["StatusCode"])
+    if code:
+        last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
+        raise BuildError(
+            f"the pre-command `{_short(pre_command)}` ended with code {code}: {last[0]}",
+            hint=f"its output: {log}",
+        )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 60 else line[:57] + "…"
+
+
+def _one_file(name: str, content: bytes, *, mode: int = 0o644) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode = len(content), mode
+        tar.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

@@ -1,0 +1,29 @@
+"""Ask a build backend what else it needs: PEP 517's get_requires_for_build_wheel, one requirement a line.
+
+Run as `python hook.py SOURCE BACKEND [PATH...]` inside the build environment, in a process of its own.
+"""
+
+import importlib
+import os
+import sys
+
+
+def main(source: str, backend: str, paths: "list[str]") -> None:
+    """Print the answer to the real standard output; whatever the backend prints goes to standard error."""
+    answer = os.dup(1)
+    os.dup2(2, 1)
+    os.chdir(source)
+    sys.path[:0] = [os.path.join(source, path) for path in paths]
+    sys.argv = ["setup.py"]
+    module, _, attribute = backend.partition(":")
+    hooks = importlib.import_module(module)
+    for name in filter(None, attribute.split(".")):
+        hooks = getattr(hooks, name)
+    ask = getattr(hooks, "get_requires_for_build_wheel", None)
+    requirements = ask() if ask else []
+    with os.fdopen(answer, "w", encoding="utf-8") as stream:
+        stream.writelines(requirement + "\n" for requirement in requirements)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3:])

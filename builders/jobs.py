@@ -1,0 +1,82 @@
+"""What is run on a platform, as data: a job goes in, an outcome and a folder of plain files come out.
+
+A job is a shell script that sees four variables and nothing of this machine:
+
+    $IN     its inputs, read-only          $OUT    empty; regular files left here come back
+    $WORK   scratch space, thrown away     $PYTHON the platform's Python
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from builders.platforms import Limits
+
+
+class Network(Enum):
+    """What a job may reach."""
+
+    NONE = "none"
+    GATEWAY = "gateway"  # our own index gateway and nothing else: resolving
+    OPEN = "open"  # whatever the machine reaches; only where platforms.yaml says `network: true`
+
+
+class Ending(Enum):
+    """How a job ended."""
+
+    EXITED = "exited"
+    OUT_OF_MEMORY = "out of memory"
+    TIME_LIMIT = "time limit"
+    SILENCE_LIMIT = "silence limit"
+    LOG_LIMIT = "log limit"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Input:
+    """One file under $IN; `content` is the bytes themselves or where they stand on this machine."""
+
+    name: str
+    content: bytes | Path
+    executable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One run of foreign code. `label` names it in logs and on containers."""
+
+    label: str
+    script: str
+    inputs: tuple[Input, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    network: Network = Network.NONE
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a job; `code` is the script's exit code, seconds are wall time."""
+
+    ending: Ending
+    code: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the script ran to its end and said so."""
+        return self.ending is Ending.EXITED and self.code == 0
+
+
+class Executor(Protocol):
+    """A place where jobs run: a container image, or this machine."""
+
+    def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
+        """Run `job`; its regular files land in the empty folder `out`, all it printed in `log`."""
+
+    def gateway_address(self) -> str:
+        """The address of this machine at which a job with Network.GATEWAY finds a server."""
+
+    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
+        """Copy the named shared libraries of the platform, links followed; returns those that it has."""

@@ -1,0 +1,142 @@
+"""Locks: PEP 751 files as uv writes them, with a table of our own that says what they were made from.
+
+    [tool.wheelyard]
+    inputs = "<sha256>"             everything the answer depends on; as long as it stays, the lock stays
+    extra-requires = [...]          build locks: what the backend asked for beyond [build-system] requires
+    [tool.wheelyard.asked-by]       who wants each package; the set itself is ""
+    [tool.wheelyard.yanked]         files that the index calls yanked, with its reason
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from builders.errors import StoreError
+
+if TYPE_CHECKING:
+    from packaging.pylock import PackageSdist, PackageWheel
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedFile:
+    """One file that a lock names. `url` is as the index gave it, or the absolute path of a file in a find-links folder.
+
+    `yanked` is None, or the reason that the index gives, which may be empty.
+    """
+
+    filename: str
+    url: str
+    sha256: str
+    size: int | None
+    upload_time: str | None
+    yanked: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedPackage:
+    """One package of a lock with every file that it offers to this platform."""
+
+    name: str
+    version: str
+    sdist: LockedFile | None
+    wheels: tuple[LockedFile, ...]
+    asked_by: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """A lock file's content; packages in the file's order, which is by name."""
+
+    packages: tuple[LockedPackage, ...]
+    inputs: str
+    extra_requires: tuple[str, ...] = ()
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock in a file, or None where there is none; StoreError when it is not a lock."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError as error:
+        raise _broken(path, str(error)) from error
+    return parse_lock(text, path)
+
+
+def parse_lock(text: str, path: Path) -> Lock:
+    """A lock from its text; `path` is for the error's place."""
+    import tomllib
+
+    from packaging.pylock import Pylock, PylockValidationError
+
+    try:
+        table = tomllib.loads(text)
+        pylock = Pylock.from_dict(table)
+    except (tomllib.TOMLDecodeError, PylockValidationError, ValueError) as error:
+        raise _broken(path, str(error)) from error
+    ours = table.get("tool", {}).get("wheelyard", {})
+    asked_by, yanked = ours.get("asked-by", {}), ours.get("yanked", {})
+    packages = []
+    for package in pylock.packages:
+        if package.version is None or not (package.sdist or package.wheels):
+            raise _broken(path, f"{package.name} is not a package from an index")
+        packages.append(
+            LockedPackage(
+                name=canonicalize_name(package.name),
+                version=str(package.version),
+                sdist=_file(package.sdist, path, yanked) if package.sdist else None,
+                wheels=tuple(_file(wheel, path, yanked) for wheel in package.wheels or ()),
+                asked_by=tuple(asked_by.get(package.name, ())),
+            )
+        )
+    return Lock(
+        packages=tuple(packages),
+        inputs=str(ours.get("inputs", "")),
+        extra_requires=tuple(ours.get("extra-requires", ())),
+    )
+
+
+def _file(entry: PackageSdist | PackageWheel, path: Path, yanked: Mapping[str, str]) -> LockedFile:
+    """The same fields for a wheel and an sdist of packaging.pylock."""
+    where = entry.url or str(path.parent.joinpath(entry.path or "").resolve())
+    if "sha256" not in entry.hashes:
+        raise _broken(path, f"{where} has no sha256")
+    return LockedFile(
+        filename=entry.filename,
+        url=where,
+        sha256=entry.hashes["sha256"],
+        size=entry.size,
+        upload_time=entry.upload_time.strftime("%Y-%m-%dT%H:%M:%SZ") if entry.upload_time else None,
+        yanked=yanked.get(entry.filename),
+    )
+
+
+def _broken(path: Path, why: str) -> StoreError:
+    return StoreError(f"{path}: not a lock file: {why}", hint="bring it back from version control, or delete it to lock again")
+
+
+def render_lock(
+    pylock: str,
+    *,
+    inputs: str,
+    asked_by: Mapping[str, tuple[str, ...]],
+    yanked: Mapping[str, str],
+    extra_requires: tuple[str, ...] = (),
+) -> str:
+    """A lock file's text: what uv wrote, and our table."""
+    # JSON strings of ASCII are TOML basic strings.
+    lines = [pylock.rstrip(), "", "[tool.wheelyard]", f"inputs = {json.dumps(inputs)}"]
+    if extra_requires:
+        lines.append(f"extra-requires = {json.dumps(list(extra_requires))}")
+    lines += ["", "[tool.wheelyard.asked-by]"]
+    lines += [f"{json.dumps(name)} = {json.dumps(sorted(names))}" for name, names in sorted(asked_by.items())]
+    if yanked:
+        lines += ["", "[tool.wheelyard.yanked]"]
+        lines += [f"{json.dumps(name)} = {json.dumps(reason)}" for name, reason in sorted(yanked.items())]
+    return "\n".join(lines) + "\n"

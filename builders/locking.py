@@ -1,0 +1,169 @@
+"""Locks made and kept: one for each set, and one for the build requirements of each sdist that is built.
+
+A lock whose inputs did not change is left as it is, whatever the index offers by now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from os.path import relpath
+from pathlib import Path
+
+from builders.errors import ResolutionError
+from builders.lock import Lock, LockedPackage, parse_lock, read_lock, render_lock
+from builders.pages import IndexFile
+from builders.plan import Ground
+from builders.platforms import RequirementSet
+from builders.resolve import Place, Request, Resolved, resolve
+from builders.sdists import Sdist
+from builders.store import write_file
+from builders.yard import Yard, refuse_unconfined
+
+Upgrade = bool | tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A lock to have: where it stands, what to resolve, and a hash over all that its answer depends on.
+
+    What a backend asks for beyond its declaration (`extra_requires`) is resolved too, but is an answer, not an input.
+    """
+
+    path: Path
+    request: Request
+    inputs: str
+    extra_requires: tuple[str, ...] = ()
+
+    def kept(self) -> Lock | None:
+        """The lock on disk if it was made from the same inputs."""
+        lock = read_lock(self.path)
+        return lock if lock and lock.inputs == self.inputs else None
+
+
+class Locker:
+    """Makes the locks of one platform."""
+
+    def __init__(self, yard: Yard, ground: Ground, *, upgrade: Upgrade = False) -> None:
+        self._yard = yard
+        self._ground = ground
+        self._upgrade = upgrade
+        self.folder = yard.workspace.root / "locks" / ground.platform.name
+
+    @property
+    def upgrading(self) -> bool:
+        """Whether locks on disk are to be made anew even where they still hold."""
+        return bool(self._upgrade)
+
+    def lock_sets(self) -> dict[str, Lock]:
+        """The locks of all the platform's sets; those that are stale are resolved anew and written."""
+        wanted = {s.name: self._wanted_for_set(s) for s in self._ground.platform.sets}
+        have = {} if self.upgrading else {name: lock for name, one in wanted.items() if (lock := one.kept())}
+        for name, text in self.resolve({name: one for name, one in wanted.items() if name not in have}).items():
+            have[name] = parse_lock(text, wanted[name].path)
+            write_file(wanted[name].path, text.encode())
+        return have
+
+    def _wanted_for_set(self, wanted: RequirementSet) -> Wanted:
+        constraints = sorted({line for build in self._yard.workspace.builds for line in build.build_constraints})
+        request = Request(
+            key=f"set {wanted.name}",
+            requirements=wanted.requirements,
+            constraints=wanted.constraints,
+            build_constraints=tuple(constraints),
+            no_binary=self._projects_from("sdist"),
+            only_binary=self._projects_from("wheel"),
+            upgrade=self._upgrade,
+        )
+        path = self.folder / f"{wanted.name}.pylock.toml"
+        return Wanted(path=path, request=request, inputs=self._inputs(request))
+
+    def wanted_for_build(self, package: LockedPackage, sdist: Sdist, extra: tuple[str, ...] = ()) -> Wanted:
+        """The build lock of an sdist: what it declares, what its backend asked for, and pip, which drives the build."""
+        assert package.sdist is not None  # only sdists are built
+        constraints = self._ground.settings(package.name).build_constraints
+        request = Request(
+            key=f"what {package.name} {package.version} is built with",
+            requirements=(*sdist.build_requires, "pip"),
+            constraints=constraints,
+            build_constraints=constraints,
+            no_binary=self._projects_from("sdist"),
+            only_binary=self._projects_from("wheel"),
+            upgrade=self._upgrade,
+        )
+        return Wanted(
+            path=self.folder / "build" / f"{package.name}-{package.version}.pylock.toml",
+            request=replace(request, requirements=(*request.requirements, *extra)),
+            inputs=self._inputs(request, package.sdist.sha256),
+            extra_requires=extra,
+        )
+
+    def _projects_from(self, source: str) -> tuple[str, ...]:
+        return tuple(str(build.project) for build in self._yard.workspace.builds if build.source == source)
+
+    def _inputs(self, request: Request, *more: str) -> str:
+        lists = (request.requirements, request.constraints, request.build_constraints, request.no_binary, request.only_binary)
+        parts = [lists, self._ground.facts.digest(), self._yard.upstreams.identity(), more]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def resolve(self, wanted: Mapping[str, Wanted]) -> dict[str, str]:
+        """Lock texts for all of these, in one job; ResolutionError with every reason when some have no solution."""
+        if not wanted:
+            return {}
+        refuse_unconfined(self._ground.platform)
+        executor = self._yard.executor(self._ground.platform, self._ground.facts)
+        requests = {key: replace(one.request, previous=_text(one.path)) for key, one in wanted.items()}
+        folders = {one.request.key: one.path.parent for one in wanted.values()}
+        name = self._ground.platform.name
+        answers = resolve(
+            executor,
+            self._yard.gateway(executor.gateway_address()),
+            tuple(requests.values()),
+            label=f"{name}/lock",
+            limits=self._ground.platform.limits,
+            scratch=self._yard.store.scratch(),
+            log=self._yard.fresh_log(name, "lock"),
+            place=lambda request, file: self._place(file, folders[request.key]),
+        )
+        failed = [answer for answer in answers.values() if isinstance(answer, ResolutionError)]
+        if failed:
+            raise ResolutionError("\n".join(error.reason for error in failed), hint=failed[0].hint)
+        return {
+            key: self._render(wanted[key], answer)
+            for key, request in requests.items()
+            if isinstance(answer := answers[request.key], Resolved)
+        }
+
+    def _render(self, wanted: Wanted, answer: Resolved) -> str:
+        return render_lock(
+            answer.pylock,
+            inputs=wanted.inputs,
+            asked_by=answer.asked_by,
+            yanked=answer.yanked,
+            extra_requires=wanted.extra_requires,
+        )
+
+    def _place(self, file: IndexFile, folder: Path) -> Place:
+        """How a file stands in a lock of that folder (PEP 751: a relative path starts at the lock file).
+
+        Its hash is taken from its bytes where the index gives none.
+        """
+        sha256 = file.sha256 or self._first_seen(file)
+        if file.url.scheme == "file":
+            return Place(key="path", value=relpath(file.url.local_path(), folder), sha256=sha256)
+        return Place(key="url", value=str(file.url), sha256=sha256)
+
+    def _first_seen(self, file: IndexFile) -> str:
+        with tempfile.TemporaryDirectory(dir=self._yard.store.scratch()) as folder:
+            path = Path(folder, "file")
+            return self._yard.fetcher.fetch(file.url, path, sha256=None, size=file.size, on_bytes=lambda _: None).sha256
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,291 @@
+"""One page of a simple index, read into records: bytes come in, checked files come out. No network here.
+
+The page was written by somebody else. A link to where this index may not lead is refused and remembered; a name that
+is no wheel and no sdist of this project is dropped and counted; a page that contradicts itself is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from html.parser import HTMLParser
+
+from packaging.utils import NormalizedName
+
+from builders.errors import ArchiveError, UpstreamError
+from builders.filenames import parse_sdist_name, parse_wheel_name
+from builders.urls import Url, visible
+
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+HTML_TYPE = "application/vnd.pypi.simple.v1+html"
+ACCEPT = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_REQUIRES_PYTHON = re.compile(r"[0-9A-Za-z.,<>=!~*+ ]{0,200}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IndexFile:
+    """One wheel or sdist that an index offers. `url` has no user info. `yanked` is None, or the reason, maybe empty."""
+
+    filename: str
+    url: Url
+    sha256: str | None = None
+    size: int | None = None
+    upload_time: str | None = None
+    requires_python: str | None = None
+    yanked: str | None = None
+    metadata_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LinkRule:
+    """Where the links of a page may lead: `sites` (host, or host:port), or any https host where `any_https`.
+
+    A page that came over https never leads to http, and no page leads to a local file.
+    """
+
+    sites: frozenset[str]
+    any_https: bool = False
+
+    def allows(self, link: Url, *, page: Url) -> bool:
+        """Whether this link, standing on that page, may be followed."""
+        match link.scheme:
+            case "https":
+                return self.any_https or link.site in self.sites
+            case "http":
+                return page.scheme == "http" and link.site in self.sites
+            case _:
+                return False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """What a page offers. `refused`: sites that it may not lead to; `unreadable`: how many entries were dropped."""
+
+    files: tuple[IndexFile, ...]
+    refused: tuple[str, ...]
+    unreadable: int
+    links: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One link as the page has it, in the words of the JSON form."""
+
+    link: str
+    fields: Mapping[str, object]
+
+
+def parse_page(
+    body: bytes, content_type: str, url: Url, *, project: NormalizedName | None = None, rule: LinkRule | None = None
+) -> Listing:
+    """Read a page that came from `url` (after redirects).
+
+    Without a rule, links stay on the page's own site. Raises UpstreamError for a page that is none: another
+    api-version, a login form, JSON that says it is HTML, one file name with two hashes.
+    """
+    rule = rule or LinkRule(sites=frozenset({url.site}))
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == JSON_TYPE:
+        base, entries = url, list(_read_json(body, url))
+    elif kind in {HTML_TYPE, "text/html"}:
+        base, entries = _read_html(body, url)
+    else:
+        raise UpstreamError(
+            f"{url} answers with {visible(kind)[:80] or 'no content type'}, which is not a page of a simple index"
+        )
+    return _gather(entries, base, url, project, rule)
+
+
+def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName | None, rule: LinkRule) -> Listing:
+    files: dict[str, IndexFile] = {}
+    refused: set[str] = set()
+    unreadable = 0
+    for entry in entries:
+        try:
+            link = base.join(entry.link)
+            filename = _checked_name(entry, link, project)
+        except (UpstreamError, ArchiveError):
+            unreadable += 1
+            continue
+        if not rule.allows(link, page=page):
+            refused.add(link.site or f"{link.scheme}:")
+            continue
+        file = _file(filename, link, entry.fields)
+        if file is None:
+            unreadable += 1
+        else:
+            files[filename] = _same_file(files.get(filename), file, page)
+    return Listing(
+        files=tuple(files[name] for name in sorted(files)),
+        refused=tuple(sorted(refused)),
+        unreadable=unreadable,
+        links=len(entries),
+    )
+
+
+def projects_of(filename: str) -> tuple[NormalizedName, ...]:
+    """The projects that a file may belong to by its name, of an sdist perhaps several; ArchiveError for a bad name."""
+    if filename.lower().endswith(".whl"):
+        return (parse_wheel_name(filename).project,)
+    return tuple(name for name, _ in parse_sdist_name(filename).readings)
+
+
+def _checked_name(entry: _Entry, link: Url, project: NormalizedName | None) -> str:
+    filename = link.filename
+    if entry.fields.get("filename", filename) != filename:
+        raise UpstreamError("the link leads to a file of another name")
+    projects = projects_of(filename)
+    if project is not None and project not in projects:
+        raise UpstreamError("a file of another project")
+    return filename
+
+
+def _same_file(first: IndexFile | None, second: IndexFile, page: Url) -> IndexFile:
+    if first is None or (first.sha256 is None and second.sha256):
+        return second
+    if second.sha256 is None or first.sha256 == second.sha256:
+        return first
+    raise UpstreamError(
+        f"{page} offers {second.filename} twice, with two hashes\n"
+        f"  one:     sha256 {first.sha256}\n  another: sha256 {second.sha256}",
+        hint="The index is broken or tampered with: ask whoever runs it.",
+    )
+
+
+def _file(filename: str, link: Url, fields: Mapping[str, object]) -> IndexFile | None:
+    """The record, or None where a field that matters cannot be read: a broken hash, a Requires-Python that is none."""
+    hashes = fields.get("hashes")
+    sha256 = hashes.get("sha256") if isinstance(hashes, Mapping) else None
+    requires = fields.get("requires-python")
+    if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256.lower())):
+        return None
+    if requires is not None and not (isinstance(requires, str) and _REQUIRES_PYTHON.fullmatch(requires)):
+        return None
+    size = fields.get("size")
+    return IndexFile(
+        filename=filename,
+        url=link.public(),
+        sha256=sha256.lower() if sha256 else None,
+        size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+        upload_time=_time(fields.get("upload-time")),
+        requires_python=requires or None,
+        yanked=_yanked(fields.get("yanked")),
+        metadata_sha256=_metadata(fields),
+    )
+
+
+def _time(value: object) -> str | None:
+    try:
+        return value if isinstance(value, str) and datetime.fromisoformat(value) else None
+    except ValueError:
+        return None
+
+
+def _yanked(value: object) -> str | None:
+    """PEP 592: a reason may be empty; the JSON form says true for that."""
+    match value:
+        case str():
+            return visible(value)[:500]
+        case True:
+            return ""
+        case _:
+            return None
+
+
+def _metadata(fields: Mapping[str, object]) -> str | None:
+    """PEP 658, renamed by PEP 714. A bare `true` gives nothing to check the metadata with, and counts as none."""
+    value = fields.get("core-metadata", fields.get("dist-info-metadata"))
+    if isinstance(value, Mapping):
+        sha256 = value.get("sha256")
+        return sha256.lower() if isinstance(sha256, str) and _SHA256.fullmatch(sha256.lower()) else None
+    return None
+
+
+def _check_version(version: object, url: Url) -> None:
+    """PEP 629: "Tools SHOULD … error if the major version is unknown"."""
+    if not isinstance(version, str) or version.partition(".")[0] != "1":
+        raise UpstreamError(
+            f"{url} speaks version {visible(str(version))[:40]} of the simple API; version 1 is understood"
+        )
+
+
+def _read_json(body: bytes, url: Url) -> Iterator[_Entry]:
+    try:
+        page = json.loads(body)
+    except (ValueError, RecursionError):
+        raise UpstreamError(f"{url} says that it is JSON, and is not") from None
+    meta = page.get("meta") if isinstance(page, dict) else None
+    _check_version(meta.get("api-version") if isinstance(meta, dict) else None, url)
+    files = page.get("files")
+    if not isinstance(files, list):
+        raise UpstreamError(f"{url} has no list of files")
+    for file in files:
+        known = isinstance(file, dict) and isinstance(file.get("url"), str) and isinstance(file.get("filename"), str)
+        yield _Entry(file["url"], file) if known else _Entry("", {})
+
+
+def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry]]:
+    if body.lstrip()[:1] in {b"{", b"["}:
+        raise UpstreamError(
+            f"{url} says that it is HTML, and sends JSON",
+            hint="The server's content type is wrong: ask whoever runs it.",
+        )
+    reader = _Anchors()
+    reader.feed(body.decode("utf-8", errors="replace"))
+    reader.close()
+    if reader.version is not None:
+        _check_version(reader.version, url)
+    base = url.join(reader.base) if reader.base else url
+    if reader.form and not any(
+        entry.fields.get("hashes") or entry.link.partition("#")[0].endswith((".whl", ".gz", ".zip"))
+        for entry in reader.entries
+    ):
+        raise UpstreamError(
+            f"{url} answers with a form instead of a list of files: a login page?",
+            hint="Put the user and password of this index into netrc or into its environment variable.",
+        )
+    return base, reader.entries
+
+
+class _Anchors(HTMLParser):
+    """Collects the links of a PEP 503 page; its attributes get the names that the JSON form has for them."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.entries: list[_Entry] = []
+        self.base = ""
+        self.version: str | None = None
+        self.form = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "a":
+            self._anchor(dict(attrs))
+        elif tag == "form":
+            self.form = True
+        elif tag == "base" and not self.base:
+            self.base = dict(attrs).get("href") or ""
+        elif tag == "meta" and dict(attrs).get("name") == "pypi:repository-version":
+            self.version = dict(attrs).get("content") or ""
+
+    def _anchor(self, attrs: dict[str, str | None]) -> None:
+        link = attrs.get("href")
+        if link is None:
+            return
+        fields: dict[str, object] = {"hashes": _pair(link.partition("#")[2])}
+        for name in ("requires-python", "upload-time", "yanked"):
+            if f"data-{name}" in attrs:
+                fields[name] = attrs[f"data-{name}"] or ""
+        for name in ("core-metadata", "dist-info-metadata"):
+            if f"data-{name}" in attrs:
+                fields[name] = _pair(attrs[f"data-{name}"] or "")
+        self.entries.append(_Entry(link, fields))
+
+
+def _pair(text: str) -> dict[str, str]:
+    """`sha256=…` as the JSON form has it."""
+    name, equals, value = text.partition("=")
+    return {name: value} if equals else {}

@@ -1,0 +1,205 @@
+"""The verbs of one platform, in order: know it, lock it, plan it, make its wheels, say what is to be published.
+
+    know_platform ─> lock_platform ─> make_step … ─> complete_platform
+    (image, facts)   (locks, plan)    (the store)    (what the index is told)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from builders.errors import BuildError
+from builders.facts import Facts, probe
+from builders.locking import Locker, Upgrade
+from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from_json, plan_to_json
+from builders.platforms import Platform
+from builders.store import Record, write_file
+from builders.yard import Yard
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completed:
+    """A platform as it was last complete: fingerprints of each set's wheels, and of all ever published, oldest first."""
+
+    name: str
+    python: str
+    tags: tuple[str, ...]
+    libc: tuple[int, int] | None
+    sets: tuple[tuple[str, tuple[str, ...]], ...]
+    wheels: tuple[str, ...]
+
+
+def know_platform(yard: Yard, platform: Platform) -> Facts:
+    """Prepare the platform's image if it has one, and probe it; what was known before is looked up again."""
+    yard.progress.begin(platform.name, "IMAGE", platform=platform.name)
+    try:
+        facts = _probe_host(yard, platform) if platform.host else _probe_image(yard, platform)
+        yard.keep_facts(platform, facts)
+    except BaseException:
+        yard.progress.done(platform.name, outcome="failed")
+        raise
+    yard.progress.done(platform.name, outcome="done")
+    return facts
+
+
+def _probe_host(yard: Yard, platform: Platform) -> Facts:
+    from builders.hosts import find_python
+
+    executor = yard.host_executor(find_python(platform.python))
+    return probe(executor, platform, image="", scratch=yard.store.scratch())
+
+
+def _probe_image(yard: Yard, platform: Platform) -> Facts:
+    from builders.containers import ContainerExecutor
+    from builders.images import base_image, prepared_image
+
+    assert platform.image is not None  # a platform has an image or is a host
+    with yard.once(f"image {platform.image} {platform.arch} {platform.pre_command}"):
+        base = base_image(yard.engine, platform.image, platform.arch)
+        log = yard.log(platform.name, "pre-command")
+        image = prepared_image(yard.engine, base, platform.pre_command, platform.env, log=log)
+    python = platform.python or "python3"
+    executor = ContainerExecutor(yard.engine, image, f"python{python}" if python[0].isdigit() else python)
+    return probe(executor, platform, image=image, scratch=yard.store.scratch())
+
+
+def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -> Plan:
+    """Lock every set and every build of a platform, and plan what follows. Locks that still hold are left alone."""
+    from builders.buildlocks import lock_builds
+
+    yard.progress.begin(platform.name, "LOCK", platform=platform.name)
+    try:
+        ground = ground_of(yard, platform)
+        locker = Locker(yard, ground, upgrade=upgrade)
+        locks = locker.lock_sets()
+        build_locks = lock_builds(yard, ground, locker, locks.values())
+        plan = make_plan(ground, locks, build_locks)
+        kept = {"key": _plan_key(yard, ground), "plan": json.loads(plan_to_json(plan))}
+        write_file(_plan_file(yard, platform), json.dumps(kept).encode())
+    except BaseException:
+        yard.progress.done(platform.name, outcome="failed")
+        raise
+    yard.progress.done(platform.name, outcome="done")
+    return plan
+
+
+def current_plan(yard: Yard, platform: Platform) -> Plan | None:
+    """The plan as it was kept, if everything that it was made from is as it was. Reads files and nothing else."""
+    facts = yard.facts(platform)
+    if facts is None:
+        return None
+    try:
+        kept = json.loads(_plan_file(yard, platform).read_bytes())
+        return plan_from_json(kept["plan"]) if kept["key"] == _plan_key(yard, ground_of(yard, platform)) else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def make_step(yard: Yard, platform: Platform, step: Step, plan: Plan) -> Record:
+    """One wheel into the store."""
+    from builders.making import obtain
+
+    return obtain(yard, ground_of(yard, platform), step, plan.by_fingerprint())
+
+
+def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:
+    """State that a platform is complete: from now on the index has it. What was published before stays."""
+    finished = yard.store.finished()
+    missing = [step.name for step in plan.steps if step.sets and step.fingerprint not in finished]
+    if missing:
+        raise BuildError(f"platform {platform.name} lacks {', '.join(missing)}")
+    facts = ground_of(yard, platform).facts
+    sets = {s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets}
+    before = completed_platform(yard, platform.name)
+    wheels = sorted({fingerprint for fingerprints in sets.values() for fingerprint in fingerprints})
+    older = before.wheels if before else ()
+    completed = Completed(
+        name=platform.name,
+        python=facts.python,
+        tags=facts.tags,
+        libc=facts.libc_numbers if facts.libc == "glibc" else None,
+        sets=tuple(sorted(sets.items())),
+        wheels=(*older, *(fingerprint for fingerprint in wheels if fingerprint not in set(older))),
+    )
+    if completed != before:
+        write_file(_completed_file(yard, platform.name), json.dumps(asdict(completed), sort_keys=True).encode())
+    return completed
+
+
+def is_complete(yard: Yard, platform: Platform, plan: Plan) -> bool:
+    """Whether complete_platform would change nothing."""
+    completed = completed_platform(yard, platform.name)
+    if completed is None:
+        return False
+    sets = {s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets}
+    return completed.sets == tuple(sorted(sets.items()))
+
+
+def completed_platform(yard: Yard, name: str) -> Completed | None:
+    """A platform as it was last complete, or None."""
+    try:
+        values = json.loads(_completed_file(yard, name).read_bytes())
+    except FileNotFoundError:
+        return None
+    return Completed(
+        name=values["name"],
+        python=values["python"],
+        tags=tuple(values["tags"]),
+        libc=tuple(values["libc"]) if values["libc"] else None,
+        sets=tuple((name, tuple(fingerprints)) for name, fingerprints in values["sets"]),
+        wheels=tuple(values["wheels"]),
+    )
+
+
+def all_completed(yard: Yard) -> tuple[Completed, ...]:
+    """Every platform that was ever complete, by name: what is no longer asked for stays published."""
+    names = sorted(path.stem for path in (yard.folder / "completed").glob("*.json"))
+    return tuple(completed for name in names if (completed := completed_platform(yard, name)))
+
+
+def ground_of(yard: Yard, platform: Platform) -> Ground:
+    """What a platform's steps stand on; BuildError where it was never probed."""
+    facts = yard.facts(platform)
+    if facts is None:
+        raise BuildError(f"platform {platform.name} was not probed yet", hint=f"run: doit image:{platform.name}")
+    workspace = yard.workspace
+    return Ground(
+        platform=platform,
+        facts=facts,
+        settings=lambda project: workspace.build_settings(canonicalize_name(project)),
+        tools=_tools(facts.system),
+    )
+
+
+@cache
+def _tools(system: str) -> str:
+    from builders.repair import repair_tools
+
+    return repair_tools(system)
+
+
+def _plan_key(yard: Yard, ground: Ground) -> str:
+    """A hash over everything a plan is made from, locks and declarations by their bytes."""
+    digest = hashlib.sha256()
+    workspace = yard.workspace
+    parts = [RECIPE, ground.platform, ground.facts, workspace.builds, workspace.upstreams, ground.tools]
+    digest.update(repr(parts).encode())
+    folder = workspace.root / "locks" / ground.platform.name
+    for path in sorted(folder.glob("**/*.pylock.toml")):
+        digest.update(f"{path.relative_to(folder)}\n".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _plan_file(yard: Yard, platform: Platform) -> Path:
+    return yard.folder / "plans" / f"{platform.name}.json"
+
+
+def _completed_file(yard: Yard, name: str) -> Path:
+    return yard.folder / "completed" / f"{name}.json"

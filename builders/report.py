@@ -1,0 +1,93 @@
+"""The end of a run, from what doit told and what the store holds: the summary's records. Printing is summary.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from builders.plan import Plan, Step
+from builders.platforms import Platform
+from builders.run import Run
+from builders.summary import Failure, PlatformState, Summary
+from builders.yard import Yard
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """What became of a run's tasks: texts of the failed by task name, and names of those that were not tried."""
+
+    failed: tuple[tuple[str, str], ...]
+    blocked: tuple[str, ...]
+
+
+def failures(yard: Yard, ran: Ran, plans: Mapping[str, Plan]) -> tuple[Failure, ...]:
+    """Every failed task as the summary tells it."""
+    return tuple(_failure(yard, task, text, plans) for task, text in ran.failed)
+
+
+def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Failure:
+    verb, _, step_name = task.partition(":")
+    platform, _, name = step_name.partition("/")
+    step = _step(plans.get(platform), name)
+    log = yard.folder / "logs" / platform / f"{name or {'image': 'pre-command'}.get(verb, verb)}.log"
+    return Failure(
+        step=step_name or task,
+        platform=platform,
+        project=step.project if step else name,
+        version=step.version if step else "",
+        reason=" ".join(text.split()) if step else text,
+        asked_by=step.asked_by if step else (),
+        log=str(log.relative_to(yard.workspace.root)) if log.is_file() and log.stat().st_size else None,
+        again=f"doit {task}",
+    )
+
+
+def _step(plan: Plan | None, name: str) -> Step | None:
+    return next((step for step in plan.steps if step.name == name), None) if plan else None
+
+
+def summary(
+    yard: Yard, run: Run, ran: Ran, *, executed: int, interrupted: bool, decisions: tuple[str, ...]
+) -> Summary:
+    """A run's summary; `decisions` are the merged index's own sentences."""
+    states = _platform_states(yard.workspace.platforms, ran, run)
+    published = (yard.workspace.root / "public" / "manifest.json").is_file()
+    progress = yard.progress
+    return Summary(
+        platforms=states,
+        fetched=progress.tally("fetched"),
+        built=progress.tally("built"),
+        reused=progress.tally("reused"),
+        seconds=progress.seconds(),
+        tree="public/" if published else None,
+        install=_install_lines(yard, states) if published else (),
+        decisions=decisions,
+        failures=failures(yard, ran, run.plans),
+        executed=executed,
+        interrupted=interrupted,
+    )
+
+
+def _platform_states(platforms: Sequence[Platform], ran: Ran, run: Run) -> tuple[PlatformState, ...]:
+    """What each platform of this run came to; those that it did not touch are left out."""
+    troubled = {task.partition(":")[2].partition("/")[0] for task in (*dict(ran.failed), *ran.blocked)}
+    states = []
+    for platform in platforms:
+        name = platform.name
+        if name in run.skipped:
+            states.append(PlatformState(name=name, state="skipped", reason=run.skipped[name]))
+        elif name in troubled:
+            states.append(PlatformState(name=name, state="incomplete", reason="what was last complete stays published"))
+        elif run.is_complete(platform):
+            states.append(PlatformState(name=name, state="complete"))
+    return tuple(states)
+
+
+def _install_lines(yard: Yard, states: Sequence[PlatformState]) -> tuple[str, ...]:
+    """For the first complete platform of the run: how to use it from here, set by set."""
+    complete = [state.name for state in states if state.state == "complete"]
+    for platform in yard.workspace.platforms:
+        if complete and platform.name == complete[0]:
+            folder = f"public/{platform.name}"
+            return tuple(f"pip install --no-index -f {folder} -r {folder}/{one.name}.txt" for one in platform.sets)
+    return ()

@@ -1,0 +1,182 @@
+"""Resolving: uv inside the platform, over the gateway, in the box.
+
+Several requests run in one job, because they share uv's cache. For each, uv writes the lock and then, from the same
+cache, the plain list whose comments say who asked for what.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from builders.errors import FetchError, ResolutionError
+from builders.gateway import Gateway
+from builders.jobs import Executor, Input, Job, Network
+from builders.pages import IndexFile
+from builders.platforms import Limits
+
+_ALWAYS = "--quiet --no-config --no-python-downloads --no-header --no-progress --color never"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One set to resolve. `previous` is the lock to stay close to; `upgrade`: True for all, names for these."""
+
+    key: str
+    requirements: tuple[str, ...]
+    constraints: tuple[str, ...] = ()
+    build_constraints: tuple[str, ...] = ()
+    no_binary: tuple[str, ...] = ()
+    only_binary: tuple[str, ...] = ()
+    previous: str | None = None
+    upgrade: bool | tuple[str, ...] = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """How a file stands in a lock: under `url` or `path`, and with which sha256."""
+
+    key: str
+    value: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """uv's answer: the lock's text with the real URLs, who asked for what ("" is the set itself), and what is yanked."""
+
+    pylock: str
+    asked_by: dict[str, tuple[str, ...]]
+    yanked: dict[str, str]
+
+
+def resolve(
+    executor: Executor,
+    gateway: Gateway,
+    requests: Sequence[Request],
+    *,
+    label: str,
+    limits: Limits,
+    scratch: Path,
+    log: Path,
+    place: Callable[[Request, IndexFile], Place],
+) -> dict[str, Resolved | ResolutionError]:
+    """Resolve every request on one platform; a request without solution is an error in the answer, not an exception.
+
+    `place` says how a file of the index stands in a lock.
+    """
+    numbered = {f"r{number}": request for number, request in enumerate(requests)}
+    inputs = [item for name, request in numbered.items() for item in _inputs(name, request)]
+    job = Job(
+        label=label,
+        script="".join(_script(name, request, gateway.index_url) for name, request in numbered.items()),
+        inputs=tuple(inputs),
+        env=(("UV_HTTP_TIMEOUT", "300"),),
+        network=Network.GATEWAY,
+        limits=limits,
+    )
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        out = Path(folder, "out")
+        out.mkdir()
+        outcome = executor.run(job, out=out, log=log)
+        if not outcome.ok:
+            tail = log.read_text(errors="replace").strip()[-600:]
+            raise ResolutionError(f"resolving for {label} ended early ({outcome.ending.value}): {tail}", hint=f"log: {log}")
+        return {request.key: _answer(name, request, out, gateway, place) for name, request in numbered.items()}
+
+
+def _inputs(name: str, request: Request) -> list[Input]:
+    def lines(texts: Sequence[str]) -> bytes:
+        return "".join(f"{text}\n" for text in texts).encode()
+
+    items = [
+        Input(name=f"{name}/requirements.txt", content=lines(request.requirements)),
+        Input(name=f"{name}/constraints.txt", content=lines(request.constraints)),
+        Input(name=f"{name}/build-constraints.txt", content=lines(request.build_constraints)),
+    ]
+    if request.previous is not None:
+        items.append(Input(name=f"{name}/pylock.toml", content=request.previous.encode()))
+        pins = re.findall(r'^name = "([^"]+)"\nversion = "([^"]+)"', request.previous, re.MULTILINE)
+        items.append(Input(name=f"{name}/pins.txt", content=lines([f"{project}=={version}" for project, version in pins])))
+    return items
+
+
+def _script(name: str, request: Request, index_url: str) -> str:
+    flags = [f"--index-url={index_url}", "--constraints=constraints.txt", "--build-constraints=build-constraints.txt"]
+    flags += [f"--no-binary={project}" for project in request.no_binary]
+    flags += [f"--only-binary={project}" for project in request.only_binary]
+    if request.upgrade is True:
+        flags.append("--upgrade")
+    elif request.upgrade:
+        flags += [f"--upgrade-package={project}" for project in request.upgrade]
+    options = shlex.join(flags)
+    uv = f'"$UV" pip compile {_ALWAYS} --python "$PYTHON" --cache-dir "$WORK/uv-cache" {options} requirements.txt'
+    return f"""
+        mkdir -p "$WORK/{name}" && cp "$IN/{name}"/* "$WORK/{name}/" && chmod u+w "$WORK/{name}"/* && cd "$WORK/{name}"
+        if {uv} --format pylock.toml -o pylock.toml > /dev/null 2> error.txt &&
+           {uv} --annotation-style line --no-strip-markers -o pins.txt > /dev/null 2>> error.txt
+        then cp pylock.toml "$OUT/{name}.pylock.toml"; cp pins.txt "$OUT/{name}.pins.txt"
+        else cat error.txt; cp error.txt "$OUT/{name}.error.txt"; fi
+    """
+
+
+def _answer(
+    name: str, request: Request, out: Path, gateway: Gateway, place: Callable[[Request, IndexFile], Place]
+) -> Resolved | ResolutionError:
+    lock = out / f"{name}.pylock.toml"
+    if not lock.is_file():
+        said = (out / f"{name}.error.txt").read_text(errors="replace")
+        return _no_solution(request, said.replace(gateway.index_url, "the index"), gateway.failures)
+    yanked: dict[str, str] = {}
+    text = _with_real_urls(lock.read_text(), gateway, partial(place, request), yanked)
+    return Resolved(pylock=text, asked_by=_asked_by((out / f"{name}.pins.txt").read_text()), yanked=yanked)
+
+
+def _no_solution(request: Request, said: str, failures: Sequence[str]) -> ResolutionError:
+    reason = re.sub(r"^(error: |\s*[×╰─▶]+\s*)", "", said.strip()) or "uv gave no reason"
+    reason = reason.replace("\n  cause: ", "\n    ")
+    if failures:
+        return ResolutionError(
+            f"{request.key}: the index could not be read: {failures[-1]}\n    {reason}", hint="nothing was changed; try again later"
+        )
+    return ResolutionError(
+        f"{request.key}: {reason}", hint="change the requirement, or `builds: NAME: from:` if wheels or sdists were ruled out"
+    )
+
+
+def _with_real_urls(text: str, gateway: Gateway, place: Callable[[IndexFile], Place], yanked: dict[str, str]) -> str:
+    """uv's lock with each of the gateway's URLs replaced by where the file really is, and a hash where the index gave none.
+
+    Files that the index calls yanked are added to `yanked`.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        file = gateway.original(match["url"])
+        if file.yanked is not None:
+            yanked[file.filename] = file.yanked
+        where = place(file)
+        if '"' in where.value or "\\" in where.value or not where.value.isprintable():
+            raise FetchError(f"the index names a file by an address that no lock can hold: {where.value!r}")
+        hashes = f'{{ sha256 = "{where.sha256}" }}' if match["hashes"] == "{}" else match["hashes"]
+        return f'{where.key} = "{where.value}"{match["between"]}hashes = {hashes}'
+
+    return re.sub(r'\burl = "(?P<url>http://[^"]*)"(?P<between>[^{}]*)hashes = (?P<hashes>\{[^{}]*\})', replace, text)
+
+
+def _asked_by(pins: str) -> dict[str, tuple[str, ...]]:
+    """From uv's one-line annotations: `cffi==2.0.0  # via cryptography, -r requirements.txt`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for line in pins.splitlines():
+        pin, _, via = line.partition("# via ")
+        name = canonicalize_name(re.split(r"[ =;\[]", pin.strip(), maxsplit=1)[0])
+        if name:
+            wanted = (who.strip() for who in via.split(","))
+            found[name] = tuple(sorted({"" if who.startswith("-") else str(canonicalize_name(who)) for who in wanted if who}))
+    return found

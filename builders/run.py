@@ -1,0 +1,94 @@
+"""One run's verbs as the task graph calls them: the pipeline's, with optional platforms left out and plans remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from builders import pipeline
+from builders.errors import EngineError
+from builders.locking import Upgrade
+from builders.plan import Plan, Step
+from builders.platforms import Platform
+from builders.yard import Yard
+
+
+class Run:
+    """What doit's actions do. `skipped` holds, by platform, why an optional one was left out."""
+
+    def __init__(self, yard: Yard) -> None:
+        self.yard = yard
+        self.skipped: dict[str, str] = {}
+        self.plans: dict[str, Plan] = {}
+        self._finished: frozenset[str] | None = None
+
+    def know(self, platform: Platform) -> None:
+        """Prepare and probe; an optional platform that this machine cannot have is skipped."""
+        try:
+            pipeline.know_platform(self.yard, platform)
+        except EngineError as error:
+            self._skip(platform, error)
+
+    def lock(self, platform: Platform, *, upgrade: Upgrade = False) -> None:
+        """Resolve and plan."""
+        if platform.name not in self.skipped:
+            try:
+                self._planned(platform, pipeline.lock_platform(self.yard, platform, upgrade=upgrade))
+            except EngineError as error:
+                self._skip(platform, error)
+
+    def renew(self, upgrade: Upgrade) -> None:
+        """Look at every platform again, and lock it anew."""
+        for platform in self.yard.workspace.platforms:
+            self.know(platform)
+            self.lock(platform, upgrade=upgrade)
+
+    def make(self, platform: Platform, step: Step) -> None:
+        """One wheel."""
+        if platform.name not in self.skipped:
+            try:
+                pipeline.make_step(self.yard, platform, step, self.plans[platform.name])
+            except EngineError as error:
+                self._skip(platform, error)
+
+    def complete(self, platform: Platform) -> None:
+        """State that the platform has all its wheels."""
+        if platform.name not in self.skipped:
+            pipeline.complete_platform(self.yard, platform, self.plans[platform.name])
+
+    def plan(self, platform: Platform) -> Plan | None:
+        """The platform's plan: this run's, or the one that was kept and still holds."""
+        if platform.name not in self.plans:
+            kept = pipeline.current_plan(self.yard, platform)
+            if kept is None:
+                return None
+            self._planned(platform, kept)
+        return self.plans[platform.name]
+
+    def is_finished(self, step: Step) -> bool:
+        """Whether the store had this step when it was first looked at; a step that is done anyway finds its record."""
+        if self._finished is None:
+            self._finished = self.yard.store.finished()
+        return step.fingerprint in self._finished
+
+    def is_complete(self, platform: Platform) -> bool:
+        """Whether the platform is stated as complete with just the plan that it has now."""
+        plan = self.plan(platform)
+        return plan is not None and pipeline.is_complete(self.yard, platform, plan)
+
+    def steps(self, platform: Platform) -> Iterator[tuple[Step, tuple[str, ...]]]:
+        """The platform's steps with the names of the steps that each waits for: what is fetched comes first."""
+        plan = self.plan(platform)
+        if plan is not None and platform.name not in self.skipped:
+            names = {step.fingerprint: step.name for step in plan.steps}
+            for step in sorted(plan.steps, key=lambda step: step.built):
+                yield step, tuple(sorted(names[fingerprint] for fingerprint in step.environment))
+
+    def _planned(self, platform: Platform, plan: Plan) -> None:
+        self.plans[platform.name] = plan
+        reused = sum(self.is_finished(step) for step in plan.steps)
+        self.yard.progress.plan(platform.name, len(plan.steps), reused=reused)
+
+    def _skip(self, platform: Platform, error: EngineError) -> None:
+        if not platform.optional:
+            raise error
+        self.skipped[platform.name] = error.reason

@@ -1,0 +1,225 @@
+"""The store: bytes by their sha256, and one record for each finished step. The only writer of either.
+
+    blobs/<aa>/<sha256>          read-only, written beside, fsynced, renamed into place
+    records/<fingerprint>.json   what went in and what came out; written after its blobs
+
+Nothing in it is changed in place, so a reader needs no lock, and whatever a record says is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from builders.errors import StoreError
+
+CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    """One finished step. Times are RFC 3339 in UTC, sizes bytes; `metadata_sha256` names a blob as `sha256` does."""
+
+    fingerprint: str
+    filename: str
+    project: str
+    version: str
+    sha256: str
+    size: int
+    tags: tuple[str, ...]
+    requires_python: str | None
+    requires_dist: tuple[str, ...]
+    metadata_sha256: str
+    modules: tuple[str, ...]
+    summary: str
+    license: str
+    upload_time: str | None
+    yanked: str | None
+    source: str
+    built: bool
+    network: bool
+    log: str | None
+    seconds: float
+
+
+class Store:
+    """A store in one folder; made when first written to."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._blobs = root / "blobs"
+        self._records = root / "records"
+        self._incoming = root / "incoming"
+
+    def blob(self, sha256: str) -> Path:
+        """Where the bytes of that hash stand, or would."""
+        return self._blobs / sha256[:2] / sha256
+
+    def has_blob(self, sha256: str) -> bool:
+        """Whether those bytes are here."""
+        return self.blob(sha256).is_file()
+
+    def scratch(self) -> Path:
+        """A folder on the store's own file system for files on their way in."""
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        return self._incoming
+
+    def keep(self, source: Path) -> str:
+        """Copy a file's bytes into the store and return their hash: the hash is of the copy, whatever becomes of the source."""
+        with self._fresh() as (target, name):
+            digest = hashlib.sha256()
+            with source.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+                    target.write(chunk)
+            sha256 = digest.hexdigest()
+            self._settle(target, name, sha256)
+        return sha256
+
+    def keep_bytes(self, content: bytes) -> str:
+        """The same for bytes at hand."""
+        sha256 = hashlib.sha256(content).hexdigest()
+        if not self.has_blob(sha256):
+            with self._fresh() as (target, name):
+                target.write(content)
+                self._settle(target, name, sha256)
+        return sha256
+
+    def adopt(self, path: Path, sha256: str) -> None:
+        """Take over a file of our own below scratch(), already written, hashed and fsynced."""
+        path.chmod(0o444)
+        place = self._place(sha256)
+        path.replace(place)
+        _sync_folder(place.parent)
+
+    def finished(self) -> frozenset[str]:
+        """The fingerprints of all records."""
+        try:
+            with os.scandir(self._records) as entries:
+                return frozenset(entry.name[:-5] for entry in entries if entry.name.endswith(".json"))
+        except FileNotFoundError:
+            return frozenset()
+
+    def record(self, fingerprint: str) -> Record | None:
+        """The record of a step, or None where the step is not finished."""
+        path = self._records / f"{fingerprint}.json"
+        try:
+            return read_record(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, KeyError) as error:
+            raise StoreError(
+                f"the record {path} cannot be read: {error}", hint="delete that file: the step is then made again"
+            ) from error
+
+    def needed_record(self, fingerprint: str) -> Record:
+        """The record of a step that is known to be finished; StoreError where it has gone."""
+        record = self.record(fingerprint)
+        if record is None:
+            raise StoreError(f"the record {fingerprint} is missing from the store", hint="run doit again: it is made anew")
+        return record
+
+    def checked_blob(self, sha256: str) -> Path:
+        """Where bytes stand, hashed once more before they are used: a flipped bit is never passed on."""
+        path = self.blob(sha256)
+        try:
+            actual = hash_file(path)
+        except FileNotFoundError as error:
+            raise StoreError(f"the bytes {sha256} are missing from the store", hint="doit verify names what they were") from error
+        if actual != sha256:
+            raise StoreError(
+                f"the store's bytes are damaged:\n  expected {sha256}\n  actual   {actual}",
+                hint=f"delete {path} and the records that doit verify names: they are made again",
+            )
+        return path
+
+    def add(self, record: Record) -> None:
+        """Write a record; its blobs must be here already."""
+        for sha256 in (record.sha256, record.metadata_sha256):
+            if not self.has_blob(sha256):
+                raise StoreError(f"{record.filename}: the bytes {sha256} are not in the store")
+        self._records.mkdir(parents=True, exist_ok=True)
+        write_file(self._records / f"{record.fingerprint}.json", json.dumps(asdict(record), sort_keys=True).encode())
+
+    def damaged(self) -> Iterator[str]:
+        """Re-hash everything; one sentence for each blob or record that is not what it says."""
+        for fingerprint in sorted(self.finished()):
+            try:
+                record = self.record(fingerprint)
+            except StoreError as error:
+                yield error.reason
+                continue
+            if record is not None:
+                for sha256 in (record.sha256, record.metadata_sha256):
+                    if not self.has_blob(sha256):
+                        yield f"{record.filename}: the bytes {sha256} are missing"
+        for path in sorted(self._blobs.glob("*/*")):
+            if hash_file(path) != path.name:
+                yield f"{path}: the bytes are not what their name says"
+
+    @contextlib.contextmanager
+    def _fresh(self) -> Iterator[tuple[Any, Path]]:
+        handle, name = tempfile.mkstemp(dir=self.scratch())
+        path = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as target:
+                yield target, path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _settle(self, target: Any, path: Path, sha256: str) -> None:
+        target.flush()
+        os.fsync(target.fileno())
+        if not self.has_blob(sha256):
+            self.adopt(path, sha256)
+
+    def _place(self, sha256: str) -> Path:
+        place = self.blob(sha256)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        return place
+
+
+def read_record(text: bytes) -> Record:
+    """A record from its JSON; ValueError, TypeError or KeyError when it is not one."""
+    values = json.loads(text)
+    for name in ("tags", "requires_dist", "modules"):
+        values[name] = tuple(values[name])
+    return Record(**{field.name: values[field.name] for field in fields(Record)})
+
+
+def hash_file(path: Path) -> str:
+    """The sha256 of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write beside, fsync, rename: a reader sees the old bytes or the new, whatever happens."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    try:
+        with os.fdopen(handle, "wb") as target:
+            target.write(content)
+            target.flush()
+            os.fchmod(target.fileno(), 0o644)
+            os.fsync(target.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,57 @@
+"""uv's program for a platform: the statically linked one, taken from its own wheel, so that it runs in every image."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from builders.errors import UpstreamError
+from builders.pages import IndexFile
+from builders.wheels import read_wheel
+
+
+def uv_for_host() -> Path:
+    """uv's program for this machine: our own dependency."""
+    from uv import find_uv_bin
+
+    return Path(find_uv_bin())
+
+
+def uv_for_image(
+    machine: str, *, folder: Path, files: Callable[[str], tuple[IndexFile, ...]], fetch: Callable[[IndexFile, Path], None]
+) -> Path:
+    """uv's static program for a machine, in the version that this program itself runs with; kept in `folder`."""
+    wanted = version("uv")
+    program = folder / f"uv-{wanted}-{machine}"
+    if program.is_file():
+        return program
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = f"uv-{wanted}-py3-none-musllinux_1_1_{machine}.whl"
+    found = [file for file in files(canonicalize_name("uv")) if file.filename == wheel]
+    if not found:
+        raise UpstreamError(
+            f"no upstream has {wheel}, which resolves and builds inside containers",
+            hint="an index that mirrors only some projects needs uv as well; or place it in a `find-links:` folder",
+        )
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        path = Path(scratch, wheel)
+        fetch(found[0], path)
+        read_wheel(path)
+        _take_program(path, Path(scratch, "uv"))
+        Path(scratch, "uv").replace(program)
+    return program
+
+
+def _take_program(wheel: Path, target: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        scripts = [name for name in archive.namelist() if name.endswith(".data/scripts/uv")]
+        target.write_bytes(archive.read(scripts[0]))
+    target.chmod(0o755)
+    with target.open("rb") as stream:
+        os.fsync(stream.fileno())

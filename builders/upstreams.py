@@ -1,0 +1,236 @@
+"""Which upstream is asked for a project, and what it offers.
+
+Each project belongs to one upstream. One with `owns` patterns is asked for those names alone, and those names are asked
+nowhere else: not even the name of a private project reaches a public index. All other names go to the upstreams without
+`owns`, in order, and the first that has the project is the only one that counts. An upstream that fails is an error,
+never a reason to go on to the next.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import re
+import stat
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from packaging.utils import NormalizedName
+
+from builders.errors import ArchiveError, UpstreamError
+from builders.machine_index import machine_index
+from builders.pages import ACCEPT, IndexFile, LinkRule, Listing, parse_page, projects_of
+from builders.urls import Url
+
+if TYPE_CHECKING:
+    from builders.fetch import Fetcher
+
+MACHINE = "machine"
+
+
+class Upstream(Protocol):
+    """What is needed of an entry under `upstream:` in platforms.yaml; it has a url or a folder."""
+
+    @property
+    def url(self) -> str | None:
+        """The address of a simple index."""
+
+    @property
+    def find_links(self) -> str | None:
+        """A folder of wheels and sdists, relative to the workspace."""
+
+    @property
+    def owns(self) -> tuple[str, ...]:
+        """Patterns of the names that are asked here and nowhere else."""
+
+    @property
+    def files_from(self) -> tuple[str, ...]:
+        """Hosts besides its own that its pages may link to."""
+
+
+class _Source(Protocol):
+    """One place to ask."""
+
+    owns: tuple[str, ...]
+    shown: str
+
+    def files(self, project: NormalizedName) -> tuple[IndexFile, ...] | None:
+        """What it offers; None where it does not know the project."""
+
+
+class Upstreams:
+    """All upstreams of a workspace, as one; thread-safe. Each project is asked for once in a run.
+
+    The passwords in the URLs go to the fetcher, so that files can be fetched later with no page read first.
+    """
+
+    def __init__(
+        self, upstreams: Sequence[Upstream], *, root: Path, environ: Mapping[str, str], fetcher: Fetcher | None = None
+    ) -> None:
+        from builders.fetch import Fetcher
+
+        self.fetcher = fetcher or Fetcher(environ)
+        self._sources: list[_Source] = [self._source(upstream, root) for upstream in upstreams]
+        if all(upstream.url is None for upstream in upstreams):
+            self._sources.append(_Index(None, self.fetcher, environ))
+        self._lock = threading.Lock()
+        self._answers: dict[NormalizedName, Future[tuple[IndexFile, ...]]] = {}
+
+    def files(self, project: NormalizedName) -> tuple[IndexFile, ...]:
+        """What the owner of this name offers; () where nobody has it. Threads that ask at once share one answer."""
+        with self._lock:
+            answer = self._answers.get(project)
+            mine = answer is None
+            if answer is None:
+                answer = self._answers[project] = Future()
+        if mine:
+            try:
+                answer.set_result(self._ask(project))
+            except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
+                with self._lock:
+                    del self._answers[project]
+                answer.set_exception(error)
+        return answer.result()
+
+    def identity(self) -> str:
+        """What is asked, as stable text: it goes into the lock's digest. Starts nothing, reads nothing."""
+        return "\n".join(source.shown for source in self._sources)
+
+    def _ask(self, project: NormalizedName) -> tuple[IndexFile, ...]:
+        for source in self._asked_for(project):
+            files = source.files(project)
+            if files is not None:
+                return files
+        return ()
+
+    def _asked_for(self, project: NormalizedName) -> list[_Source]:
+        owners = [
+            source for source in self._sources if any(fnmatch.fnmatchcase(project, pattern) for pattern in source.owns)
+        ]
+        return owners or [source for source in self._sources if not source.owns]
+
+    def _source(self, upstream: Upstream, root: Path) -> _Source:
+        owns = tuple(sorted(_pattern(text) for text in upstream.owns))
+        if upstream.find_links is not None:
+            return _Folder(root / upstream.find_links, upstream.find_links, owns)
+        url = Url.parse(upstream.url or "").folder()
+        self.fetcher.credentials.remember(url)
+        return _Index(url, self.fetcher, {}, owns=owns, files_from=upstream.files_from)
+
+
+def _pattern(text: str) -> str:
+    """A pattern in the spelling that normalised names have."""
+    return re.sub(r"[-_.]+", "-", text.strip().lower())
+
+
+class _Index:
+    """A simple index: a declared one, or (url None) the one that this machine is set to, found when first needed."""
+
+    def __init__(
+        self,
+        url: Url | None,
+        fetcher: Fetcher,
+        environ: Mapping[str, str],
+        *,
+        owns: tuple[str, ...] = (),
+        files_from: tuple[str, ...] = (),
+    ) -> None:
+        self.owns = owns
+        self.shown = MACHINE if url is None else _shown("index", str(url), owns, files_from)
+        self._url = url
+        self._fetcher = fetcher
+        self._environ = environ
+        self._files_from = frozenset(site.lower() for site in files_from)
+        self._declared = url is not None
+        self._lock = threading.Lock()
+
+    def files(self, project: NormalizedName) -> tuple[IndexFile, ...] | None:
+        """Read the project's page. One without any link counts as none: some servers answer so for unknown names."""
+        url = self._address()
+        page = self._fetcher.get_page(url.join(f"{project}/"), ACCEPT)
+        if page is None:
+            return None
+        rule = LinkRule(sites=self._files_from | {url.site}, any_https=not self._declared)
+        if page.url.site != url.site and not rule.allows(page.url, page=page.url):
+            raise _elsewhere(url, project, (page.url.site,), "is answered from")
+        listing = parse_page(page.body, page.content_type, page.url, project=project, rule=rule)
+        return self._judged(listing, url, project)
+
+    def _judged(self, listing: Listing, url: Url, project: NormalizedName) -> tuple[IndexFile, ...] | None:
+        if listing.refused and not listing.files:
+            raise _elsewhere(url, project, listing.refused, "has all its files at")
+        return listing.files if listing.links else None
+
+    def _address(self) -> Url:
+        with self._lock:
+            if self._url is None:
+                self._url = machine_index(self._environ).folder()
+                self._fetcher.credentials.remember(self._url)
+            return self._url
+
+
+def _elsewhere(url: Url, project: str, sites: Sequence[str], verb: str) -> UpstreamError:
+    hosts = ", ".join(sites)
+    return UpstreamError(
+        f"{url.public()}: {project} {verb} {hosts}, which this index may not lead to",
+        hint=f"If these hosts are meant, say so in platforms.yaml, beside this upstream's url: files-from: [{hosts}]",
+    )
+
+
+class _Folder:
+    """A folder of wheels and sdists: regular files only, links are not followed; hashed when asked for."""
+
+    def __init__(self, folder: Path, shown: str, owns: tuple[str, ...]) -> None:
+        self.owns = owns
+        self.shown = _shown("folder", shown, owns, ())
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._names: dict[NormalizedName, list[str]] | None = None
+        self._hashes: dict[tuple[str, int, int, int], str] = {}
+
+    def files(self, project: NormalizedName) -> tuple[IndexFile, ...] | None:
+        """Hash what the folder has of this project."""
+        with self._lock:
+            if self._names is None:
+                self._names = self._scan()
+            names = self._names.get(project)
+        return None if names is None else tuple(self._file(name) for name in names)
+
+    def _scan(self) -> dict[NormalizedName, list[str]]:
+        found: dict[NormalizedName, list[str]] = {}
+        try:
+            with os.scandir(self._folder) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_file(follow_symlinks=False))
+        except OSError as error:
+            raise UpstreamError(f"the find-links folder {self._folder} cannot be read: {error.strerror}") from None
+        for name in names:
+            with suppress(ArchiveError):
+                for project in projects_of(name):
+                    found.setdefault(project, []).append(name)
+        return found
+
+    def _file(self, name: str) -> IndexFile:
+        path = self._folder.resolve() / name
+        try:
+            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
+                status = os.fstat(stream.fileno())
+                key = (str(path), status.st_mtime_ns, status.st_size, status.st_ino)
+                if not stat.S_ISREG(status.st_mode):
+                    raise UpstreamError(f"{path} is not a regular file any more")
+                if key not in self._hashes:
+                    self._hashes[key] = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise UpstreamError(f"{path} cannot be read: {error.strerror}") from None
+        return IndexFile(filename=name, url=Url.of_file(path), sha256=self._hashes[key], size=status.st_size)
+
+
+def _shown(kind: str, where: str, owns: tuple[str, ...], files_from: Sequence[str]) -> str:
+    lists = [
+        f"{name}={','.join(sorted(items))}" for name, items in (("owns", owns), ("files-from", files_from)) if items
+    ]
+    return " ".join([kind, where, *lists])

@@ -1,0 +1,254 @@
+"""URLs that can be shown: parsed once, printed without their secrets; and who may be told which password.
+
+Text from outside goes in through Url.parse, which refuses what two parsers could read in two ways. Whatever prints a
+Url (str, repr, an error, a log) gets the redacted text; the real one has to be asked for by name: `secret_text`.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
+
+from builders.errors import UpstreamError
+
+HIDDEN = "***"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+INDEX_VARIABLES = (
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "PIP_INDEX_URL",
+    "UV_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+)
+_UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_QUERY_VALUE = re.compile(r"(^|[&;])([^=&;]*=)?[^&;]+")
+
+
+@dataclass(frozen=True, slots=True, repr=False, order=True)
+class Url:
+    """One http, https or file URL. Equal URLs have equal real texts; every way to print one hides the secrets.
+
+    User info and the values of a query are hidden whatever they look like: a signed link's token has any name.
+    """
+
+    _text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Url:
+        """Read a URL from outside. Raises UpstreamError, whose text holds no part that could be a password."""
+        if _UNSAFE.search(text):
+            raise UpstreamError(
+                f"not a URL: {hide(text)}", hint="It holds a space, a control character or a backslash."
+            )
+        try:
+            parts = urlsplit(text)
+            port = parts.port
+        except ValueError:
+            raise UpstreamError(f"not a URL: {hide(text)}", hint="Its host or port cannot be read.") from None
+        if parts.scheme not in {"http", "https", "file"}:
+            raise UpstreamError(f"not an http, https or file URL: {hide(text)}")
+        host = _spelled_host(parts)
+        if (parts.scheme == "file") != (host == "") or not _HOST.fullmatch(host or "x"):
+            raise UpstreamError(f"the host of this URL cannot be used: {hide(text)}")
+        if port is not None and port != DEFAULT_PORTS.get(parts.scheme):
+            host = f"{host}:{port}"
+        user, at, _ = parts.netloc.rpartition("@")
+        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~", errors="surrogatepass")
+        return cls(urlunsplit((parts.scheme, user + at + host, path, parts.query, parts.fragment)))
+
+    @classmethod
+    def of_file(cls, path: Path) -> Url:
+        """The file:// URL of an absolute path."""
+        return cls.parse(path.as_uri())
+
+    @property
+    def secret_text(self) -> str:
+        """The real URL, passwords included: for the socket, never for a page, a log or a message."""
+        return self._text
+
+    @property
+    def scheme(self) -> str:
+        """One of http, https, file."""
+        return self._parts.scheme
+
+    @property
+    def host(self) -> str:
+        """The host in lower case, without port; empty for a file."""
+        return self._parts.hostname or ""
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        """Scheme, host and port: what a password belongs to."""
+        return self.scheme, self.host, self._parts.port or DEFAULT_PORTS.get(self.scheme, 0)
+
+    @property
+    def site(self) -> str:
+        """The host as `files-from` names it: with its port, where that is not the scheme's own."""
+        return self._parts.netloc.rpartition("@")[2]
+
+    @property
+    def fragment(self) -> str:
+        """What follows '#', still percent-encoded."""
+        return self._parts.fragment
+
+    @property
+    def filename(self) -> str:
+        """The last segment of the path, decoded once. Raises UpstreamError where it is no plain file name."""
+        raw = unquote_to_bytes(self._parts.path.rpartition("/")[2])
+        try:
+            name = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            raise UpstreamError(f"the file name in {self} is not UTF-8") from None
+        if not name or name.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f-\x9f]", name):
+            raise UpstreamError(f"the file name in {self} is not a plain file name")
+        return name
+
+    @property
+    def credentials(self) -> tuple[str, str] | None:
+        """User and password of the user info, decoded; None where there is none."""
+        user, at, _ = self._parts.netloc.rpartition("@")
+        name, _, password = user.partition(":")
+        return (unquote(name), unquote(password)) if at else None
+
+    def join(self, relative: str) -> Url:
+        """Resolve a link that stands on this page."""
+        if _UNSAFE.sub("", relative) != relative.replace(" ", ""):
+            raise UpstreamError(f"not a link: {hide(relative)}", hint=f"It stands on {self}.")
+        try:
+            joined = urljoin(self._text, relative.strip(" ").replace(" ", "%20"))
+        except ValueError:
+            raise UpstreamError(f"not a link: {hide(relative)}", hint=f"It stands on {self}.") from None
+        return Url.parse(joined)
+
+    def public(self) -> Url:
+        """The same without user info and fragment: what may be written into a lock."""
+        return Url(urlunsplit(self._parts._replace(netloc=self.site, fragment="")))
+
+    def sibling(self, suffix: str) -> Url:
+        """The file beside this one whose name has `suffix` added (PEP 658)."""
+        return Url(urlunsplit(self._parts._replace(path=self._parts.path + suffix, fragment="")))
+
+    def folder(self) -> Url:
+        """The same with '/' at its end, for joining."""
+        path = self._parts.path.rstrip("/") + "/"
+        return Url(urlunsplit(self._parts._replace(path=path, query="", fragment="")))
+
+    def local_path(self) -> Path:
+        """The path of a file:// URL."""
+        if self.scheme != "file":
+            raise UpstreamError(f"{self} is not a local file")
+        return Path(unquote(self._parts.path))
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self._text)
+
+    def __str__(self) -> str:
+        return hide(self._text)
+
+    def __repr__(self) -> str:
+        return f"Url({hide(self._text)!r})"
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+def _spelled_host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+def hide(text: str) -> str:
+    """A text that may be a URL, for a message: no user info, no query values, no control characters, not endless."""
+    head, mark, query = text.partition("?")
+    query, hash_mark, fragment = query.partition("#")
+    start = head.find("//") + 2 if "//" in head else 0
+    authority = head[start:].partition("/")[0]
+    at = head.rfind("@", start, start + len(authority))
+    if at < 0 and not authority.rpartition(":")[2].isdigit() and ":" in authority:
+        at = head.rfind("@")  # a password with a '/' in it that nobody escaped
+    if at >= 0:
+        head = head[:start] + HIDDEN + head[at:]
+    shown = head + mark + _QUERY_VALUE.sub(rf"\1\2{HIDDEN}", query) + hash_mark + fragment
+    return visible(shown)[:300]
+
+
+def visible(text: str) -> str:
+    """The text with control characters spelled out, so that it moves no cursor and breaks no line."""
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
+
+
+class Credentials:
+    """Who is told which password: kept in memory, for one scheme, host and port each. Thread-safe."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._known: dict[tuple[str, str, int], tuple[str, str]] = {}
+        self._machines: dict[str, tuple[str, str]] | None = None
+        for variable in INDEX_VARIABLES:
+            for word in environ.get(variable, "").split():
+                self._learn_from(word)
+
+    def remember(self, url: Url) -> None:
+        """Keep the user info of a URL that somebody set up by hand, for its own origin only."""
+        if url.credentials is not None:
+            with self._lock:
+                self._known[url.origin] = url.credentials
+
+    def header(self, url: Url) -> dict[str, str]:
+        """The Authorization header for this URL, or nothing.
+
+        netrc knows hosts, not schemes: its passwords go out over https alone, except to this machine itself.
+        """
+        with self._lock:
+            found = self._known.get(url.origin)
+            if found is None and (url.scheme == "https" or url.host in {"localhost", "127.0.0.1", "::1"}):
+                found = self._netrc().get(url.host)
+        if found is None:
+            return {}
+        token = base64.b64encode(":".join(found).encode()).decode()
+        return {"Authorization": f"Basic {token}"}
+
+    def __repr__(self) -> str:
+        return f"Credentials({len(self._known)} hosts)"
+
+    def _learn_from(self, word: str) -> None:
+        try:
+            self.remember(Url.parse(strip_index_name(word)))
+        except UpstreamError:
+            return  # said again, with its place, by whoever needs this variable
+
+    def _netrc(self) -> dict[str, tuple[str, str]]:
+        if self._machines is None:
+            self._machines = read_netrc(self._environ)
+        return self._machines
+
+
+def strip_index_name(text: str) -> str:
+    """The URL in uv's `name=https://…`."""
+    return re.sub(r"\A[A-Za-z0-9._-]+=(?=[a-z]+:)", "", text.strip())
+
+
+def read_netrc(environ: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Host → (login, password). The parser's own message is never passed on: it quotes the words that it trips over."""
+    import netrc
+
+    chosen = environ.get("NETRC")
+    path = Path(chosen) if chosen else Path(environ.get("HOME", "/nonexistent"), ".netrc")
+    try:
+        hosts = netrc.netrc(str(path)).hosts
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, netrc.NetrcParseError):
+        raise UpstreamError(
+            f"{path} cannot be read as a netrc file", hint="Its lines say: machine HOST login NAME password SECRET."
+        ) from None
+    return {host: (login, password) for host, (login, _, password) in hosts.items() if host != "default"}

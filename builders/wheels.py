@@ -1,0 +1,248 @@
+"""The strict reading of one wheel, after fetch, after build, after repair and before publish.
+
+    file name ─> zip structure ─> WHEEL, RECORD, METADATA ─> every entry hashed once ─> WheelFile
+
+Whatever the file name, WHEEL, METADATA and RECORD say must agree with each other and with the bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from packaging.utils import NormalizedName
+
+from builders.archives import broken, opened, path_problem
+from builders.coremetadata import CoreMetadata, parse_metadata
+from builders.filenames import WheelName, expand_tag, normalised_version, parse_wheel_name, split_name
+from builders.machines import COPROCESSORS, canonical_machine, machine_of
+from builders.zips import Entry, read_entries, read_stream, read_text
+
+_SCHEMES = frozenset(("purelib", "platlib", "headers", "scripts", "data"))
+_HASHES = frozenset(("sha256", "sha384", "sha512"))
+_UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_EXTENSION = re.compile(r"(?P<name>[^./]+)(?:\.[^./]+)?\.(?:so|pyd)", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelFile:
+    """What a strict reading of one wheel yields.
+
+    `version` is normalised; `build` is empty when there is none; `tags` are expanded and sorted; `pure` means
+    Root-Is-Purelib and nothing in it that this machine would load (Windows launchers, *.exe, do not count);
+    `metadata` is METADATA byte for byte; `modules` are the names one can import; `binaries` are (entry, machine).
+    """
+
+    filename: str
+    project: NormalizedName
+    version: str
+    build: str
+    tags: tuple[str, ...]
+    pure: bool
+    metadata: bytes
+    requires_python: str | None
+    requires_dist: tuple[str, ...]
+    summary: str
+    license: str
+    modules: tuple[str, ...]
+    binaries: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Row:
+    """One line of RECORD: algorithm and unpadded digest, and the size where it is said."""
+
+    algorithm: str
+    digest: str
+    size: str
+
+
+def read_wheel(path: Path, *, filename: str | None = None) -> WheelFile:
+    """Read the wheel at `path`, called `filename` where the path is not (blobs are called by their hash).
+
+    Raises ArchiveError with file, entry and rule. Reads every byte once, extracts nothing, holds one MiB at a time.
+    """
+    filename = path.name if filename is None else filename
+    claim = parse_wheel_name(filename)
+    with opened(path, filename) as file:
+        entries = {entry.name: entry for entry in read_entries(file, filename)}
+        info = _find_info(filename, claim, entries)
+        purelib = _read_wheel_info(_said(file, filename, entries, f"{info}/WHEEL"), filename, claim, f"{info}/WHEEL")
+        metadata = _said(file, filename, entries, f"{info}/METADATA")
+        core = _check_metadata(metadata, filename, claim, f"{info}/METADATA")
+        rows = _read_record(_said(file, filename, entries, f"{info}/RECORD"), filename, f"{info}/RECORD")
+        binaries = _check_content(file, filename, entries, rows, info)
+    _check_mislabelled(filename, claim, binaries)
+    return WheelFile(
+        filename=filename, project=claim.project, version=claim.version, build=claim.build, tags=claim.tags,
+        pure=purelib and not any(_is_loaded(entry, machine) for entry, machine in binaries),
+        metadata=metadata, requires_python=core.requires_python, requires_dist=core.requires_dist,
+        summary=core.summary, license=core.license, modules=_modules(entries), binaries=binaries,
+    )  # fmt: skip
+
+
+def check_identity(wheel: WheelFile, *, project: NormalizedName, version: str) -> None:
+    """ArchiveError where the wheel is another project's, or of another version, than what was asked for."""
+    if (wheel.project, wheel.version) != (project, normalised_version(version) or version):
+        raise broken(wheel.filename, f"it is {wheel.project} {wheel.version}, where {project} {version} was asked for")
+
+
+def check_machine(wheel: WheelFile, *, machine: str) -> None:
+    """ArchiveError where a program in the wheel is for another machine than the platform's (x86_64, aarch64, arm64...).
+
+    A wheel for any platform brings its own choice of programs; read_wheel has seen to it that it is one.
+    """
+    if all(tag.endswith("-any") for tag in wheel.tags):
+        return
+    ours = canonical_machine(machine)
+    for entry, theirs in wheel.binaries:
+        parts = theirs.removeprefix("macho-").split("+") if theirs.startswith("macho-") else [theirs]
+        fits = {canonical_machine(part) for part in parts}
+        if theirs.startswith("pe-") or fits & {ours, "universal2", *COPROCESSORS}:
+            continue
+        raise broken(wheel.filename, f"it is compiled for {theirs}, and the platform is {machine}", entry=entry)
+
+
+def _find_info(filename: str, claim: WheelName, entries: dict[str, Entry]) -> str:
+    """The one .dist-info folder; and .data, where there is one, must be this wheel's and hold known schemes only."""
+    tops = {name.partition("/")[0] for name in entries}
+    infos = sorted(top for top in tops if top.lower().endswith(".dist-info"))
+    if len(infos) != 1:
+        raise broken(filename, f"it has {len(infos)} .dist-info folders; a wheel has one")
+    for top in [*infos, *sorted(top for top in tops if top.lower().endswith(".data"))]:
+        if (claim.project, claim.version) not in split_name(top.rpartition(".")[0]):
+            raise broken(filename, "this folder is named after another project or version", entry=top)
+    for name, entry in entries.items():
+        top, *rest = name.split("/")
+        if top.lower().endswith(".data") and not entry.directory and (len(rest) < 2 or rest[0] not in _SCHEMES):
+            raise broken(filename, f"a .data folder holds {', '.join(sorted(_SCHEMES))} and nothing else", entry=name)
+    return infos[0]
+
+
+def _said(file: BinaryIO, filename: str, entries: dict[str, Entry], name: str) -> bytes:
+    entry = entries.get(name)
+    if entry is None or entry.directory:
+        raise broken(filename, "every wheel has this file; it is missing", entry=name)
+    return read_text(file, filename, entry)
+
+
+def _read_wheel_info(data: bytes, filename: str, claim: WheelName, entry: str) -> bool:
+    """Whether Root-Is-Purelib, once version, build and tags were found to be those of the file name."""
+    lines = [line.partition(":") for line in data.decode("utf-8", "replace").splitlines()]
+    fields = [(key.strip().lower(), value.strip()) for key, _, value in lines]
+    said = {key: value for key, value in fields if key != "tag"}
+    if said.get("wheel-version", "").partition(".")[0] != "1":
+        raise broken(filename, "its Wheel-Version is missing, or is not 1.x", entry=entry)
+    tags = {tag for key, value in fields if key == "tag" for tag in expand_tag(value)}
+    if tags != set(claim.tags):
+        theirs, ours = ", ".join(sorted(tags)) or "none", ", ".join(claim.tags)
+        raise broken(filename, f"its tags ({theirs}) are not those of the file name ({ours})", entry=entry)
+    if said.get("build") and claim.build and said["build"] != claim.build:
+        raise broken(filename, "its build tag is not that of the file name", entry=entry)
+    return said.get("root-is-purelib", "").lower() == "true"
+
+
+def _check_metadata(data: bytes, filename: str, claim: WheelName, entry: str) -> CoreMetadata:
+    core = parse_metadata(data, archive=filename, entry=entry)
+    if (core.project, core.version) != (claim.project, claim.version):
+        raise broken(filename, f"it says {core.project} {core.version}, unlike the file name", entry=entry)
+    return core
+
+
+def _read_record(data: bytes, filename: str, entry: str) -> dict[str, _Row]:
+    """RECORD by path. A path may be said twice in the same words, as some builders do."""
+    rows: dict[str, _Row] = {}
+    try:
+        lines = [line for line in csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True) if line]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise broken(filename, f"it is not a table in UTF-8 ({error})", entry=entry) from error
+    for line in lines:
+        if len(line) != 3:
+            raise broken(filename, f"a line of it has {len(line)} columns instead of path, hash, size", entry=entry)
+        if problem := path_problem(line[0]):
+            raise broken(filename, f"a path in it is refused: {problem}", entry=f"{entry}: {line[0]}")
+        algorithm, _, digest = line[1].partition("=")
+        row = _Row(algorithm=algorithm, digest=digest.rstrip("="), size=line[2])
+        if rows.setdefault(line[0], row) != row:
+            raise broken(filename, "a path stands in it twice, with two hashes", entry=f"{entry}: {line[0]}")
+    return rows
+
+
+def _check_content(
+    file: BinaryIO, filename: str, entries: dict[str, Entry], rows: dict[str, _Row], info: str
+) -> tuple[tuple[str, str], ...]:
+    """RECORD against the bytes: each entry in it, each line of it true. Gives the compiled files and their machines."""
+    files = [entry for entry in entries.values() if not entry.directory]
+    binaries: list[tuple[str, str]] = []
+    for name in sorted(rows.keys() - {entry.name for entry in files} - {f"{info}/{name}" for name in _UNRECORDED}):
+        raise broken(filename, "RECORD lists it, and it is not there", entry=name)
+    for entry in files:
+        recorded = entry.name not in {f"{info}/{name}" for name in _UNRECORDED}
+        row = rows.get(entry.name)
+        if recorded and (row is None or row.algorithm not in _HASHES):
+            rule = (
+                "RECORD does not list it"
+                if row is None
+                else f"RECORD has no sha256 (384, 512) of it: {row.algorithm!r}"
+            )
+            raise broken(filename, rule, entry=entry.name)
+        machine = _check_entry(file, filename, entry, row if recorded else None)
+        if machine:
+            binaries.append((entry.name, machine))
+    return tuple(sorted(binaries))
+
+
+def _check_entry(file: BinaryIO, filename: str, entry: Entry, row: _Row | None) -> str:
+    """Unpack one entry to nowhere, compare hash and size with its line, and give its machine, if it is a program."""
+    digest = hashlib.new(row.algorithm if row else "sha256")
+    head: bytes | None = None
+    for piece in read_stream(file, filename, entry):
+        head = piece if head is None else head
+        digest.update(piece)
+    if row:
+        actual = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode("ascii")
+        if actual != row.digest:
+            raise broken(
+                filename, f"its hash is not RECORD's\n  expected {row.digest}\n  actual   {actual}", entry=entry.name
+            )
+        if row.size and row.size != str(entry.size):
+            raise broken(filename, f"RECORD says {row.size!r} bytes, it has {entry.size}", entry=entry.name)
+    return machine_of(head) if head else ""
+
+
+def _check_mislabelled(filename: str, claim: WheelName, binaries: tuple[tuple[str, str], ...]) -> None:
+    """A wheel for any platform may bring programs for several (selenium does), but not for one only."""
+    if any(not tag.endswith("-none-any") for tag in claim.tags):
+        return
+    loadable = [(entry, machine) for entry, machine in binaries if _is_loaded(entry, machine)]
+    machines = {machine for _, machine in binaries} - COPROCESSORS
+    if loadable and len(machines) == 1:
+        entry, machine = loadable[0]
+        raise broken(filename, f"it is compiled for {machine}, and the wheel is tagged for any platform", entry=entry)
+
+
+def _is_loaded(entry: str, machine: str) -> bool:
+    """Whether a compiled file makes a wheel impure: launchers for Windows (*.exe) lie in pip and setuptools as data."""
+    return not machine.startswith("pe-") or entry.lower().endswith((".pyd", ".dll"))
+
+
+def _modules(entries: dict[str, Entry]) -> tuple[str, ...]:
+    """Names that an import finds after installation; private ones only where there are no others."""
+    names: set[str] = set()
+    for name, entry in entries.items():
+        top, _, rest = name.partition("/")
+        if top.endswith(".data"):
+            scheme, _, rest = rest.partition("/")
+            top, _, rest = rest.partition("/") if scheme in {"purelib", "platlib"} else ("", "", "")
+        leaf = (rest or top).rpartition("/")[2]
+        extension = _EXTENSION.fullmatch(leaf)
+        if not entry.directory and (leaf.endswith(".py") or extension):
+            names.add(top if rest else extension["name"] if extension else leaf.removesuffix(".py"))
+    names = {name for name in names if name.isidentifier()}
+    return tuple(sorted({name for name in names if not name.startswith("_")} or names))

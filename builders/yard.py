@@ -1,0 +1,206 @@
+"""What the verbs of one run share: the workspace, the store, and connections that are opened when first needed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builders.errors import SandboxError
+from builders.facts import Facts, from_json, to_json
+from builders.platforms import BuildSettings, Platform, Workspace
+from builders.store import Store, write_file
+
+if TYPE_CHECKING:
+    from builders.containers import ContainerExecutor
+    from builders.engine import Engine
+    from builders.fetch import Fetcher
+    from builders.gateway import Gateway
+    from builders.hosts import HostExecutor
+    from builders.progress import Progress
+    from builders.upstreams import Upstreams
+
+
+class Yard:
+    """One run on one workspace. Making one opens nothing and writes nothing."""
+
+    def __init__(self, workspace: Workspace, progress: Progress) -> None:
+        self.workspace = workspace
+        self.progress = progress
+        self.folder = workspace.root / ".wheelyard"
+        self.store = Store(self.folder)
+        self.build_places = threading.Semaphore(_places())
+        self._mutexes: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._changing = threading.RLock()
+        self._gateways: dict[str, Gateway] = {}
+        self._hosts: list[HostExecutor] = []
+
+    def once(self, key: str) -> threading.Lock:
+        """The lock that keeps two threads from doing the same thing."""
+        with self._changing:
+            return self._mutexes[key]
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The container engine; connects when first used."""
+        from builders.engine import Engine
+
+        return Engine(self.workspace.root)
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """The network, for files and pages."""
+        with self._changing:
+            return self._fetcher
+
+    @cached_property
+    def _fetcher(self) -> Fetcher:
+        from builders.fetch import Fetcher
+
+        return Fetcher(environ=os.environ)
+
+    @property
+    def upstreams(self) -> Upstreams:
+        """Who is asked for which name."""
+        with self._changing:
+            return self._upstreams
+
+    @cached_property
+    def _upstreams(self) -> Upstreams:
+        from builders.upstreams import Upstreams
+
+        return Upstreams(self.workspace.upstreams, root=self.workspace.root, environ=os.environ, fetcher=self._fetcher)
+
+    def gateway(self, address: str) -> Gateway:
+        """The gateway at one address of this machine, started when first asked for."""
+        from builders.gateway import Gateway
+
+        with self._changing:
+            if address not in self._gateways:
+                self._gateways[address] = Gateway(self._upstreams, self._fetcher, address=address).__enter__()
+            return self._gateways[address]
+
+    def stop(self) -> None:
+        """End what still runs; for the end of a run, however it came."""
+        with self._changing:
+            for gateway in self._gateways.values():
+                gateway.__exit__(None, None, None)
+            self._gateways.clear()
+        for host in self._hosts:
+            host.stop()
+        if "engine" in self.__dict__:
+            self.engine.stop()
+
+    # Logs, caches, facts
+
+    def log(self, platform: str, name: str) -> Path:
+        """Where a step's output goes."""
+        path = self.folder / "logs" / platform / f"{name}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def fresh_log(self, platform: str, name: str) -> Path:
+        """The same, emptied."""
+        path = self.log(platform, name)
+        path.write_bytes(b"")
+        return path
+
+    def facts(self, platform: Platform) -> Facts | None:
+        """The kept facts of a platform, or None where it was never probed as it is now declared."""
+        try:
+            kept = json.loads(self._facts_file(platform).read_bytes())
+            if kept["declared"] != declared(platform):
+                return None
+            return from_json(json.dumps(kept["facts"]).encode(), image=kept["image"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    def keep_facts(self, platform: Platform, facts: Facts) -> None:
+        """Keep what a probe read."""
+        kept = {"declared": declared(platform), "image": facts.image, "facts": json.loads(to_json(facts))}
+        write_file(self._facts_file(platform), json.dumps(kept, sort_keys=True, indent=1).encode())
+
+    def _facts_file(self, platform: Platform) -> Path:
+        return self.folder / "facts" / f"{platform.name}.json"
+
+    # Where jobs run
+
+    def executor(self, platform: Platform, facts: Facts, settings: BuildSettings | None = None) -> ContainerExecutor | HostExecutor:
+        """Where a platform's jobs run; with a package's own pre-command on top where `settings` has one."""
+        if platform.host:
+            return self.host_executor(facts.executable, settings)
+        from builders.containers import ContainerExecutor
+        from builders.images import prepared_image, tooled_image
+
+        image = facts.image
+        if settings and settings.pre_command:
+            with self.once(f"image {image} {settings.pre_command}"):
+                log = self.log(platform.name, f"{settings.project}.pre-command")
+                image = prepared_image(self.engine, image, settings.pre_command, platform.env, log=log)
+        with self.once(f"tooled {image}"):
+            image = tooled_image(self.engine, image, self._uv(facts.machine))
+        return ContainerExecutor(self.engine, image, facts.executable)
+
+    def host_executor(self, python: str, settings: BuildSettings | None = None) -> HostExecutor:
+        """This machine; a package's pre-command never runs here."""
+        from builders.hosts import HostExecutor
+        from builders.tools import uv_for_host
+
+        if settings and settings.pre_command:
+            self.progress.note(settings.project, f"pre-command of {settings.project} does not run on a host platform")
+        host = HostExecutor(python, uv_for_host(), self.folder / "work")
+        self._hosts.append(host)
+        return host
+
+    def _uv(self, machine: str) -> Path:
+        from builders.tools import uv_for_image
+
+        with self.once("uv"):
+            return uv_for_image(
+                machine,
+                folder=self.folder / "tools",
+                files=self.upstreams.files,
+                fetch=lambda file, path: self._fetch_tool(file, path),
+            )
+
+    def _fetch_tool(self, file: object, path: Path) -> None:
+        from builders.pages import IndexFile
+
+        assert isinstance(file, IndexFile)
+        self.fetcher.fetch(file.url, path, sha256=file.sha256, size=file.size, on_bytes=lambda _: None)
+
+
+def _places() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return cores
+    return max(1, min(cores, memory // (2 * 1024**3)))
+
+
+def declared(platform: Platform) -> str:
+    """A hash over what platforms.yaml says of a platform's ground; on a host also over the interpreter's file."""
+    parts: list[object] = [platform.image, platform.arch, platform.pre_command, platform.env, platform.python]
+    if platform.host:
+        from builders.hosts import find_python
+
+        path = Path(find_python(platform.python)).resolve()
+        stat = path.stat()
+        parts += [str(path), stat.st_mtime_ns, stat.st_size]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def refuse_unconfined(platform: Platform) -> None:
+    """Foreign code runs on a host only where platforms.yaml says so in words."""
+    if platform.host and platform.sandbox != "none":
+        raise SandboxError(
+            f"platform {platform.name}: a build on this machine cannot be confined, so it does not run",
+            hint=f"say `sandbox: none` for {platform.name} in platforms.yaml to allow it, or use an image",
+        )
+

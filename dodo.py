@@ -1,0 +1,240 @@
+"""wheelyard: wheels for machines that cannot reach a package index. The task graph, and so the table of contents.
+
+    image:NAME ──> lock:NAME ──> wheel:NAME/<project>-<version> … ──> platforms:NAME ──> index
+    (once)         (uv, in it)   (fetched, or built in the box)       (complete)         (public/)
+
+`doit` makes everything that changed; `doit list` names the tasks; `doit help run` explains the options.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from doit import create_after
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from builders import bridge, pipeline, report
+from builders.errors import ConfigurationError, PublishError, StoreError, WheelyardError
+from builders.plan import Step
+from builders.platforms import Platform, read_workspace
+from builders.progress import Progress
+from builders.run import Run
+from builders.stopping import at_stop
+from builders.store import write_file
+from builders.summary import Summary
+from builders.yard import Yard
+
+if TYPE_CHECKING:
+    from index.model import PublishedPlatform
+
+Task = dict[str, Any]
+
+try:
+    WORKSPACE = read_workspace(Path.cwd())
+except ConfigurationError as error:
+    raise bridge.invalid_configuration(error) from error
+YARD = Yard(WORKSPACE, Progress())
+RUN = Run(YARD)
+PUBLIC = WORKSPACE.root / "public"
+at_stop(YARD.stop)
+
+
+# --- the graph ----------------------------------------------------------------------------------------------------
+
+
+def _task(action: Callable[..., Any], *args: Any, **more: Any) -> Task:
+    return {"actions": [(bridge.guarded(action), args)], "io": {"capture": False}, **more}
+
+
+def task_image() -> Iterator[Task]:
+    """Prepare a platform's image and read its facts, once"""
+    for platform in WORKSPACE.platforms:
+        known = YARD.facts(platform) is not None
+        yield _task(RUN.know, platform, name=platform.name, uptodate=[known])
+
+
+def task_lock() -> Iterator[Task]:
+    """Resolve the sets of a platform; a lock never moves by itself"""
+    for platform in WORKSPACE.platforms:
+        current = RUN.plan(platform) is not None
+        yield _task(RUN.lock, platform, name=platform.name, task_dep=[f"image:{platform.name}"], uptodate=[current])
+
+
+def _wheel(platform: Platform, step: Step, waits_for: tuple[str, ...]) -> Task:
+    return _task(
+        RUN.make,
+        platform,
+        step,
+        basename=f"wheel:{platform.name}/{step.name}",
+        task_dep=[f"wheel:{platform.name}/{name}" for name in waits_for],
+        uptodate=[RUN.is_finished(step)],
+    )
+
+
+@create_after(creates=["wheel"])
+def task_wheel() -> Iterator[Task]:
+    """Get one wheel: wheel:PLATFORM/PROJECT-VERSION, as the last lock has it"""
+    for platform in WORKSPACE.platforms:
+        for step, waits_for in RUN.steps(platform):
+            task = _wheel(platform, step, waits_for)
+            yield {**task, "basename": "wheel", "name": task["basename"].removeprefix("wheel:")}
+
+
+def _wheels_of(platform: Platform) -> Callable[[], Iterator[Task]]:
+    """The steps of one platform, known once it is locked; nobody else's lock is waited for."""
+
+    @create_after(executed=f"lock:{platform.name}", creates=[f"_wheels:{platform.name}"])
+    def create() -> Iterator[Task]:
+        try:
+            made = [] if REPORTER.has_failed(f"lock:{platform.name}") else list(RUN.steps(platform))
+        except WheelyardError as error:
+            yield bridge.failing(f"_wheels:{platform.name}", error)
+            return
+        tasks = [_wheel(platform, step, waits_for) for step, waits_for in made]
+        names = [task["basename"] for task in tasks]
+        yield from tasks
+        yield {"basename": f"_wheels:{platform.name}", "actions": None, "task_dep": names}
+
+    return create
+
+
+for _platform in WORKSPACE.platforms:
+    globals()[f"task__wheels_{_platform.name}"] = _wheels_of(_platform)
+
+
+def task_platforms() -> Iterator[Task]:
+    """Bring a platform to the end, its part of the tree included"""
+    for platform in WORKSPACE.platforms:
+        current = RUN.is_complete(platform) and TREE.is_current()
+        wheels = [f"_wheels:{platform.name}"]
+        yield _task(complete, platform, name=platform.name, task_dep=wheels, uptodate=[current])
+
+
+@create_after(executed="platforms", creates=["index"])
+def task_index() -> Iterator[Task]:
+    """Bring public/ up to what is complete, whatever became of the rest"""
+    yield _task(TREE.publish, basename="index", uptodate=[TREE.is_current()])
+
+
+def task_upgrade() -> Task:
+    """Look at the images again and resolve anew, newest allowed versions (--package NAME: of that one)"""
+    package = {"name": "package", "short": "p", "long": "package", "type": list, "default": []}
+    return {"actions": [bridge.guarded(upgrade)], "params": [package], "io": {"capture": False}, "uptodate": [False]}
+
+
+def task_verify() -> Task:
+    """Re-hash store and tree, follow every link"""
+    return _task(verify, uptodate=[False])
+
+
+# --- what actions do beyond one platform ----------------------------------------------------------------------------
+
+
+def complete(platform: Platform) -> None:
+    """A platform has all its wheels: the tree gets them."""
+    RUN.complete(platform)
+    TREE.publish()
+
+
+def upgrade(package: list[str]) -> None:
+    """Move the locks."""
+    RUN.renew(tuple(package) or True)
+
+
+def verify() -> None:
+    """Everything that is not as it should be, at once."""
+    from index.verify import verify as verify_tree
+
+    findings = [*YARD.store.damaged(), *verify_tree(PUBLIC)]
+    if findings:
+        raise StoreError("\n".join(findings), hint=f"{len(findings)} findings; run doit to make again what is named")
+
+
+class Tree:
+    """public/, made from what is complete: here builders' records become index's wheels."""
+
+    def __init__(self) -> None:
+        self.decisions: tuple[str, ...] = ()
+        self._kept = YARD.folder / "published.json"
+
+    def is_current(self) -> bool:
+        """Whether public/ is what was last published, and that was all that is complete."""
+        from index.publish import is_current
+
+        try:
+            kept = json.loads(self._kept.read_bytes())
+        except (OSError, ValueError):
+            return False
+        return bool(kept["state"] == self._state() and is_current(PUBLIC, kept["manifest"]))
+
+    def publish(self) -> None:
+        """Bring public/ up to what is complete; one thread at a time."""
+        from index.errors import TreeError
+        from index.publish import publish
+        from index.tree import tree
+
+        with YARD.once("publish"):
+            if self.is_current():
+                return
+            YARD.progress.begin("public", "PUBLISH", platform="public")
+            try:
+                state = self._state()
+                made = tree(self._platforms(), url=WORKSPACE.publish_url, metadata=self._metadata)
+                published = publish(PUBLIC, made, blob=YARD.store.checked_blob)
+            except TreeError as error:
+                YARD.progress.done("public", outcome="failed")
+                raise PublishError(error.reason, hint=error.hint) from error
+            self.decisions = tuple(decision.text for decision in made.decisions)
+            write_file(self._kept, json.dumps({"state": state, "manifest": published.manifest}).encode())
+            YARD.progress.done("public", outcome="done")
+
+    def _state(self) -> str:
+        states = [repr(WORKSPACE.publish_url), *map(repr, pipeline.all_completed(YARD))]
+        return hashlib.sha256("\n".join(states).encode()).hexdigest()
+
+    def _metadata(self, sha256: str) -> bytes:
+        return YARD.store.blob(sha256).read_bytes()
+
+    def _platforms(self) -> list[PublishedPlatform]:
+        from index.model import PublishedPlatform, PublishedSet
+
+        records = functools.cache(YARD.store.needed_record)
+        return [
+            PublishedPlatform(
+                name=one.name,
+                python=one.python,
+                tags=one.tags,
+                libc=one.libc,
+                wheels=tuple(records(fingerprint) for fingerprint in one.wheels),
+                sets=tuple(PublishedSet(name=name, wheels=tuple(map(records, wheels))) for name, wheels in one.sets),
+            )
+            for one in pipeline.all_completed(YARD)
+        ]
+
+
+TREE = Tree()
+
+
+def summary(end: bridge.RunEnd) -> Summary:
+    """The run's last words."""
+    ran = report.Ran(failed=end.failed, blocked=end.blocked)
+    return report.summary(YARD, RUN, ran, executed=end.executed, interrupted=end.interrupted, decisions=TREE.decisions)
+
+
+REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root)
+DOIT_CONFIG = {
+    "default_tasks": ["platforms", "index"],
+    "reporter": REPORTER,
+    "num_process": 12,  # threads that mostly wait: sockets bound fetching, cores and memory bound building
+    "par_type": "thread",
+    "continue": True,
+    "verbosity": 0,
+    **bridge.STATELESS,
+}

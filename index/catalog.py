@@ -1,0 +1,170 @@
+"""Who offers what: one platform's own shelf, and the rules by which several become the merged index.
+
+The one promise: no client is ever offered a wheel that does not run on it. What a tag says, clients check themselves;
+what no tag says is decided here, and every decision is a sentence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields
+from email.parser import BytesHeaderParser
+from itertools import groupby
+
+from packaging.version import InvalidVersion, Version
+
+from index.model import Entry, PublishedPlatform, Wheel
+
+Metadata = Callable[[str], bytes]  # sha256 of a METADATA file → its bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """One choice that a person may wonder about; `text` is a whole sentence."""
+
+    project: str
+    filename: str
+    text: str
+    kept: tuple[Wheel, ...] = ()  # bytes that stay in the pool although no page of the simple API names them
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shelf:
+    """What one index offers: one wheel for each file name, by project, version, file name."""
+
+    wheels: tuple[Wheel, ...]
+    decisions: tuple[Decision, ...]
+
+
+def shelf(platform: PublishedPlatform) -> Shelf:
+    """One platform's own. Of two builds under one name, a current set's wins, otherwise the later one."""
+    current = [wheel for one in platform.sets for wheel in one.wheels]
+    chosen: dict[str, Wheel] = {}
+    replaced: dict[str, dict[str, Wheel]] = {}
+    for wheel in (*platform.wheels, *current):
+        before = chosen.get(wheel.filename)
+        if before is not None and before.sha256 != wheel.sha256:
+            replaced.setdefault(wheel.filename, {})[before.sha256] = before
+            before = None
+        chosen[wheel.filename] = _joined(before, wheel) if before else wheel
+    decisions = [_replaced(platform.name, chosen[name], replaced[name]) for name in sorted(replaced)]
+    return Shelf(wheels=tuple(in_order(chosen.values())), decisions=tuple(decisions))
+
+
+def merged(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], metadata: Metadata) -> Shelf:
+    """The index for everybody, made from each platform's shelf; METADATA is read only where bytes differ."""
+    offers: dict[str, list[tuple[PublishedPlatform, Wheel]]] = {}
+    for platform, one in zip(platforms, shelves, strict=True):
+        for wheel in one.wheels:
+            offers.setdefault(wheel.filename, []).append((platform, wheel))
+    chosen: list[Wheel] = []
+    decisions: list[Decision] = []
+    for candidates in offers.values():
+        choice, decision = _decide(candidates, metadata)
+        chosen += [choice] if choice else []
+        decisions += [decision] if decision else []
+    decisions.sort(key=lambda one: (one.project, one.filename))
+    return Shelf(wheels=tuple(in_order(chosen)), decisions=tuple(decisions))
+
+
+def in_order(wheels: Iterable[Wheel]) -> list[Wheel]:
+    """By project, version, file name. Each version string is parsed once: that is what makes 100,000 wheels quick."""
+    wheels = list(wheels)
+    rank = {text: place for place, text in enumerate(sorted({w.version for w in wheels}, key=_version_key))}
+    return sorted(wheels, key=lambda wheel: (wheel.project, rank[wheel.version], wheel.filename))
+
+
+def by_project(wheels: Iterable[Wheel]) -> Iterable[tuple[str, list[Wheel]]]:
+    """Wheels in order, one project at a time."""
+    for project, group in groupby(wheels, key=lambda wheel: wheel.project):
+        yield project, list(group)
+
+
+def _decide(
+    candidates: list[tuple[PublishedPlatform, Wheel]], metadata: Metadata
+) -> tuple[Wheel | None, Decision | None]:
+    first = candidates[0][1]
+    names = ", ".join(platform.name for platform, _ in candidates)
+    if _is_for_one_machine(first):
+        return None, _decision(first, f"is left out: its linux_* tag promises nothing to a machine unlike {names}")
+    if all(wheel.sha256 == first.sha256 for _, wheel in candidates):
+        joined = first
+        for _, wheel in candidates[1:]:
+            joined = _joined(joined, wheel)
+        return joined, None
+    if not _same_needs([wheel for _, wheel in candidates], metadata):
+        return None, _decision(
+            first,
+            f"is left out: {names} each built it with other requirements in its METADATA, so either would be wrong "
+            "somewhere; each platform's own index holds its own",
+        )
+    platform, wheel = min(candidates, key=lambda one: _age(*one))
+    return wheel, _decision(
+        first, f"was made with different bytes on {names}; this is {platform.name}'s, {_why(candidates)}"
+    )
+
+
+def _is_for_one_machine(wheel: Wheel) -> bool:
+    """Whether any tag is linux_*: such a wheel may need anything that the machine had on which it was built.
+
+    https://packaging.python.org/specifications/platform-compatibility-tags/: a plain linux tag says nothing of the
+    libraries that a wheel needs. One linux_ tag among several is enough: every Linux machine accepts it.
+    """
+    if "linux_" not in wheel.filename and not any("linux_" in tag for tag in wheel.tags):
+        return False
+    platforms = {tag.rpartition("-")[2] for tag in (*wheel.tags, wheel.filename.removesuffix(".whl"))}
+    return any(part.startswith("linux_") for several in platforms for part in several.split("."))
+
+
+def _same_needs(wheels: list[Wheel], metadata: Metadata) -> bool:
+    hashes = sorted({wheel.metadata_sha256 for wheel in wheels})
+    return len(hashes) == 1 or len({_needs(metadata(sha256)) for sha256 in hashes}) == 1
+
+
+def _needs(metadata: bytes) -> frozenset[tuple[str, str]]:
+    """What of METADATA changes what gets installed; a newer setuptools changes other lines, and those do no harm."""
+    headers = BytesHeaderParser().parsebytes(metadata)
+    return frozenset(
+        (name, "".join(str(value).split()))
+        for name in ("Requires-Dist", "Requires-Python", "Provides-Extra")
+        for value in headers.get_all(name, [])
+    )
+
+
+def _age(platform: PublishedPlatform, wheel: Wheel) -> tuple[tuple[int, int], str, str]:
+    return platform.libc or (999, 0), platform.name, wheel.sha256
+
+
+def _why(candidates: list[tuple[PublishedPlatform, Wheel]]) -> str:
+    versions = {platform.libc for platform, _ in candidates}
+    if len(versions) == 1:
+        return "the first by name"
+    return "built on the oldest glibc and so good for the most machines"
+
+
+def _joined(one: Wheel, other: Wheel) -> Wheel:
+    """Two records of the same bytes: yanked if either says so, and uploaded when it was first seen."""
+    if one.yanked == other.yanked and one.upload_time == other.upload_time:
+        return one
+    values = {field.name: getattr(one, field.name) for field in fields(Entry)}
+    times = [wheel.upload_time for wheel in (one, other) if wheel.upload_time is not None]
+    values["upload_time"] = min(times, default=None)
+    values["yanked"] = max((wheel.yanked for wheel in (one, other) if wheel.yanked is not None), default=None)
+    return Entry(**values)
+
+
+def _replaced(platform: str, wheel: Wheel, before: dict[str, Wheel]) -> Decision:
+    kept = tuple(before[sha256] for sha256 in sorted(before) if sha256 != wheel.sha256)
+    text = f"was built again on {platform} with other bytes; the earlier file stays for those who have pinned its hash"
+    return _decision(wheel, text, kept)
+
+
+def _decision(wheel: Wheel, text: str, kept: tuple[Wheel, ...] = ()) -> Decision:
+    return Decision(project=wheel.project, filename=wheel.filename, text=f"{wheel.filename} {text}.", kept=kept)
+
+
+def _version_key(text: str) -> tuple[bool, Version, str]:
+    try:
+        return True, Version(text), text
+    except InvalidVersion:
+        return False, Version("0"), text

@@ -1,0 +1,229 @@
+"""The file-system calls behind `publish`, all relative to one open folder, so that no path can lead out of it.
+
+Calls take a `dir_fd`: half the cost of pathlib's, and the folder stays the one that was locked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import shutil
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from hashlib import file_digest, sha256
+from pathlib import Path
+
+from index.errors import PublishError
+
+_FEW = 32  # so many fsyncs cost less than one syncfs, which also waits for what others wrote
+_BLOB = 0o444
+
+
+@dataclass(slots=True)
+class Root:
+    """The open `public/`; paths are relative to it and have no links in them that this program did not make."""
+
+    path: Path
+    fd: int
+    _folders: set[str] = field(default_factory=set)  # made or seen to be real folders
+    _unsynced: list[str] = field(default_factory=list)
+
+    def state(self, path: str) -> os.stat_result | None:
+        """Of the thing itself, never of what a link leads to; None where there is nothing."""
+        try:
+            return os.stat(path, dir_fd=self.fd, follow_symlinks=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, path: str) -> bytes:
+        """A small file's bytes; empty where there is none."""
+        try:
+            with open(path, "rb", opener=self._opener) as file:
+                return file.read()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return b""
+
+    def digest(self, path: str) -> str:
+        """Sha256 of a file in the tree."""
+        with open(path, "rb", opener=self._opener) as file:
+            return file_digest(file, "sha256").hexdigest()
+
+    def target(self, path: str) -> str:
+        """Where a link leads."""
+        return os.readlink(path, dir_fd=self.fd)
+
+    def names(self, folder: str) -> list[os.DirEntry[str]]:
+        """What is in a folder: folders first, then links, then files, so that nothing is shown before what it needs."""
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.fd)
+        try:
+            with os.scandir(fd) as entries:
+                return sorted(
+                    entries, key=lambda one: (not one.is_dir(follow_symlinks=False), not one.is_symlink(), one.name)
+                )
+        finally:
+            os.close(fd)
+
+    def make_folders(self, folder: str) -> None:
+        """A folder and those above it, readable by everybody whatever the umask says."""
+        if folder in self._folders or not folder:
+            return
+        self.make_folders(folder.rpartition("/")[0])
+        with suppress(FileExistsError):
+            os.mkdir(folder, 0o755, dir_fd=self.fd)
+            os.chmod(folder, 0o755, dir_fd=self.fd)  # noqa: S103 (to be read by everybody is what it is for)
+            self._unsynced.append(folder)
+        if not self.is_folder(folder):
+            raise in_the_way(self.path / folder)
+        self._folders.add(folder)
+
+    def is_folder(self, path: str) -> bool:
+        """Whether it is a folder and not a link to one."""
+        state = self.state(path)
+        return state is not None and stat.S_ISDIR(state.st_mode)
+
+    def write(self, path: str, data: bytes) -> None:
+        """A new file; its folder exists. Not durable before `sync`."""
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=self.fd)
+        try:
+            os.fchmod(fd, 0o644)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(fd, view) :]
+        finally:
+            os.close(fd)
+        self._unsynced.append(path)
+
+    def write_link(self, path: str, target: str) -> None:
+        """A new symbolic link."""
+        os.symlink(target, path, dir_fd=self.fd)
+
+    def double(self, source: Path, path: str) -> None:
+        """The same file under another name: a hard link to what nobody may write, otherwise a copy."""
+        try:
+            if stat.S_IMODE(source.stat().st_mode) == _BLOB:
+                os.link(source, path, dst_dir_fd=self.fd)
+                return
+        except OSError:  # another file system, one without hard links, or 65,000 links already: copy
+            pass
+        self._copy(source, path)
+
+    def twin(self, path: str, other: str) -> None:
+        """A second name for a file of ours, in place of what has that name now."""
+        spare = f"{other}.new"
+        self.remove(spare)
+        try:
+            os.link(path, spare, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except OSError:
+            self.write(spare, self.read(path))
+        self.replace(spare, other)
+
+    def place(self, source: Path, path: str, expected: str) -> int:
+        """A blob of the store, read once more before anybody gets it; gives its size."""
+        with source.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            actual = sha256(file.read()).hexdigest() if size < 1 << 20 else file_digest(file, "sha256").hexdigest()
+        if actual != expected:
+            raise PublishError(
+                f"{source} is damaged, and was not published\n  expected sha256 {expected}\n  actual   sha256 {actual}",
+                hint="run `doit verify`; remove the file, and the next run fetches or builds it again",
+            )
+        self.double(source, path)
+        return size
+
+    def replace(self, path: str, place: str) -> None:
+        """Atomically, whatever it is and whatever was there."""
+        os.replace(path, place, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        self._unsynced.append(place.rpartition("/")[0] or ".")
+
+    def remove(self, path: str) -> bool:
+        """One file or link, and each folder that it leaves empty; False where it is reached through a link or gone."""
+        folder = path.rpartition("/")[0]
+        while folder and self.is_folder(folder):
+            folder = folder.rpartition("/")[0]
+        if folder:
+            return False
+        state = self.state(path)
+        if state is None or stat.S_ISDIR(state.st_mode):
+            return False
+        os.unlink(path, dir_fd=self.fd)
+        self._remove_empty(path.rpartition("/")[0])
+        return True
+
+    def remove_all(self, folder: str) -> None:
+        """A folder of our own with all that is in it."""
+        shutil.rmtree(folder, ignore_errors=True, dir_fd=self.fd)
+        self._folders = {one for one in self._folders if one != folder and not one.startswith(f"{folder}/")}
+
+    def touch(self, path: str) -> None:
+        """Make this the last thing that was changed here."""
+        os.utime(path, dir_fd=self.fd)
+
+    def sync(self) -> None:
+        """Everything written so far is on the disk after this; an error is one for all of it."""
+        paths, self._unsynced = sorted(set(self._unsynced)), []
+        if len(paths) > _FEW and _sync_file_system(self.fd):
+            return
+        for path in paths:
+            with suppress(FileNotFoundError):
+                fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+
+    def _remove_empty(self, folder: str) -> None:
+        while folder:
+            try:
+                os.rmdir(folder, dir_fd=self.fd)
+            except OSError:  # not empty: somebody still needs it
+                self._unsynced.append(folder)
+                return
+            self._folders.discard(folder)
+            folder = folder.rpartition("/")[0]
+
+    def _copy(self, source: Path, path: str) -> None:
+        with source.open("rb") as from_file, open(path, "xb", opener=self._opener) as to_file:
+            os.fchmod(to_file.fileno(), 0o644)
+            shutil.copyfileobj(from_file, to_file, 1 << 20)
+        self._unsynced.append(path)
+
+    def _opener(self, path: str, flags: int) -> int:
+        return os.open(path, flags | os.O_NOFOLLOW, 0o644, dir_fd=self.fd)
+
+
+@contextmanager
+def opened(public: Path) -> Iterator[Root]:
+    """The root, made if need be, and locked until the end: a second publication waits for the first."""
+    if not public.exists():
+        public.mkdir(parents=True, mode=0o755)
+        public.chmod(0o755)
+    fd = os.open(public, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # some network file systems have no locks; the workspace has its own
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield Root(path=public, fd=fd)
+    finally:
+        os.close(fd)
+
+
+def in_the_way(path: Path) -> PublishError:
+    """Something stands where the tree needs a folder."""
+    return PublishError(f"{path} is not a folder", hint="move it away: the published tree needs this name")
+
+
+def _sync_file_system(fd: int) -> bool:
+    """One call for a whole publication, where there is one: Linux. False: not here, fsync each file."""
+    if sys.platform != "linux":
+        return False
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return False
+    if call(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return True

@@ -1,0 +1,63 @@
+"""Pages of the simple repository API in HTML5: plain f-strings, and one place where text becomes markup.
+
+https://packaging.python.org/en/latest/specifications/simple-repository-api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from html import escape
+
+from index.model import Wheel
+from index.names import cleaned, pool_url, quoted
+
+API_VERSION = "1.4"  # PEP 792's; 1.5 is for repositories with namespaces
+
+
+def project_page(project: str, wheels: Iterable[Wheel], *, up: str) -> str:
+    """One project's page; `up` leads from it to the tree's root ("../../"), so it works under any prefix."""
+    links = "".join(_link(wheel, f"{up}{pool_url(wheel)}") for wheel in wheels)
+    status = '<meta name="pypi:project-status" content="active">\n'  # PEP 792
+    return _page(f"Links for {project}", links, status)
+
+
+def root_page(projects: Iterable[str]) -> str:
+    """Every project of one index: "the text of the anchor tag MUST be the name of the project", the link its folder."""
+    links = "".join(f'<a href="{markup(quoted(name))}/">{markup(name)}</a><br>\n' for name in projects)
+    return _page("Simple index", links)
+
+
+def flat_page(platform: str, wheels: Iterable[Wheel]) -> str:
+    """What `pip install --no-index -f URL` and wget read of a platform's folder, where a server lists none."""
+    return _page(f"Wheels for {platform}", "".join(_link(wheel, quoted(wheel.filename)) for wheel in wheels))
+
+
+@lru_cache(maxsize=16384)
+def markup(text: str) -> str:
+    """Text for an element or an attribute: the one place where what came from outside becomes HTML."""
+    return escape(cleaned(text))
+
+
+def _link(wheel: Wheel, url: str) -> str:
+    """One file.
+
+    "The URL SHOULD include a hash in the form of a URL fragment." "Repositories MAY include a data-requires-python
+    attribute […] `<` and `>` have to be HTML encoded". PEP 714: `data-core-metadata` alone; under its older name,
+    data-dist-info-metadata, the same breaks pip 22.3 to 23.1. PEP 592: data-yanked's value "represents the reason".
+    """
+    python = "" if wheel.requires_python is None else f' data-requires-python="{markup(wheel.requires_python)}"'
+    yanked = "" if wheel.yanked is None else f' data-yanked="{markup(wheel.yanked)}"'
+    return (
+        f'<a href="{url}#sha256={wheel.sha256}"{python} data-core-metadata="sha256={wheel.metadata_sha256}"{yanked}>'
+        f"{escape(wheel.filename)}</a><br>\n"
+    )
+
+
+def _page(title: str, body: str, head: str = "") -> str:
+    """Any page: "MUST be a valid HTML5 page"; pip 22.0 refuses one without its doctype."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="pypi:repository-version" content="{API_VERSION}">\n{head}'
+        f"<title>{markup(title)}</title>\n</head>\n<body>\n<h1>{markup(title)}</h1>\n{body}</body>\n</html>\n"
+    )

@@ -1,0 +1,82 @@
+"""What earlier publications left in `public/`, and how much of it can be taken as read."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass, field
+
+from index import manifest
+from index.disk import Root
+from index.manifest import FileState, State
+
+STAGE = ".publishing"
+
+
+@dataclass(slots=True)
+class Known:
+    """The last manifest, and those of publications that began since and did not end.
+
+    A page is taken as read when the manifest names its state, its size is right, and nothing happened to it since the
+    manifest was touched, which is the last thing a publication does (ctime: an edit cannot hide from it). Anything else
+    is read and hashed. So an edit, a deletion, a copy from a backup are all mended, and an untouched tree costs a stat.
+    """
+
+    text: bytes
+    states: dict[str, State]
+    paths: set[str]  # everything that may lie about, interrupted publications included
+    since: int
+    interrupted: bool
+    _folder: tuple[str, bool] = field(default=("", False))
+
+    @classmethod
+    def read(cls, root: Root) -> Known:
+        """From the disk; a manifest that is missing or damaged is as good as none: everything is looked at."""
+        text, state = root.read(manifest.NAME), root.state(manifest.NAME)
+        states = manifest.parsed(text)
+        paths = set(states)
+        interrupted = root.is_folder(STAGE)
+        for entry in root.names(STAGE) if interrupted else ():
+            if entry.name.endswith(".json"):
+                paths |= manifest.parsed(root.read(f"{STAGE}/{entry.name}")).keys()
+        return cls(
+            text=text, states=states, paths=paths, since=state.st_ctime_ns if state else 0, interrupted=interrupted
+        )
+
+    def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
+        """Whether this file is there, whole, and readable by everybody."""
+        state = root.state(path)
+        if state is None or not stat.S_ISREG(state.st_mode) or state.st_size != wanted[0]:
+            return False
+        if state.st_mode & 0o444 != 0o444:
+            return False
+        if state.st_ctime_ns < self.since and self.states.get(path) == wanted:
+            return True
+        return root.digest(path) == wanted[1]
+
+    def holds_link(self, root: Root, path: str, target: str) -> bool:
+        """Whether this link is there; a folder that nobody touched has the links that it had."""
+        if self.states.get(path) == target and self._untouched(root, path):
+            return True
+        state = root.state(path)
+        return state is not None and stat.S_ISLNK(state.st_mode) and root.target(path) == target
+
+    def pool_state(self, root: Root, path: str, sha256: str) -> FileState | None:
+        """Size and hash of a pool file that is there and right, None otherwise.
+
+        A hard link's ctime moves whenever the store's count of links does, so its folder's is asked instead: what was
+        removed or replaced is seen. Bytes changed in place, in a file that nobody may write, are for `verify` to find.
+        """
+        before = self.states.get(path)
+        if isinstance(before, tuple) and before[1] == sha256 and self._untouched(root, path):
+            return before
+        state = root.state(path)
+        if state is None or not stat.S_ISREG(state.st_mode) or root.digest(path) != sha256:
+            return None
+        return state.st_size, sha256
+
+    def _untouched(self, root: Root, path: str) -> bool:
+        folder = path.rpartition("/")[0]
+        if folder != self._folder[0]:
+            state = root.state(folder)
+            self._folder = folder, state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.since
+        return self._folder[1]

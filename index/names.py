@@ -1,0 +1,102 @@
+"""Names on their way into the tree: checked once at the door, quoted and cleaned at one place."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import quote
+
+from index.errors import TreeError
+from index.model import PublishedPlatform, Wheel
+
+POOL = "files"
+RESERVED = frozenset({"simple", POOL, "index.html", "manifest.json"})  # the tree's own names beside the platforms'
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PROJECT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNSAFE_IN_FILENAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9._-]+")
+_LONGEST = 255 - len(".metadata")  # bytes of a name on every usual file system, less what PEP 658 puts behind it
+
+
+def pool_path(wheel: Wheel) -> str:
+    """Where these bytes live for ever: the hash is in the path, so one URL never means two files."""
+    return f"{POOL}/{wheel.sha256[:2]}/{wheel.sha256}/{wheel.filename}"
+
+
+def pool_url(wheel: Wheel) -> str:
+    """The same place as part of a URL, without the way to the tree's root."""
+    return f"{POOL}/{wheel.sha256[:2]}/{wheel.sha256}/{quoted(wheel.filename)}"
+
+
+def quoted(name: str) -> str:
+    """One path segment for a URL: the `+` of a local version becomes %2B, as some servers take `+` for a space."""
+    return name if _NEEDS_NO_QUOTING.fullmatch(name) else quote(name, safe="")
+
+
+@lru_cache(maxsize=4096)
+def cleaned(text: str) -> str:
+    """Free text from outside without control characters, so that HTML and JSON can say the same of it."""
+    return _CONTROL.sub(" ", text)
+
+
+def checked_platforms(platforms: tuple[PublishedPlatform, ...]) -> None:
+    """Refuse platforms whose names collide with each other, with the tree's own, or leave the tree; all at once."""
+    findings: list[str] = []
+    seen: dict[str, str] = {}
+    for platform in platforms:
+        findings += _platform_findings(platform)
+        if other := seen.get(platform.name.casefold()):
+            findings.append(f"platforms {other!r} and {platform.name!r} would share one folder")
+        seen[platform.name.casefold()] = platform.name
+    _raise(findings)
+
+
+def checked_wheels(wheels: tuple[Wheel, ...]) -> None:
+    """Refuse wheels whose fields cannot stand in a path or on a page as they are; all at once."""
+    findings: list[str] = []
+    for wheel in wheels:
+        if (
+            _UNSAFE_IN_FILENAME.search(wheel.filename)
+            or not wheel.filename.endswith(".whl")
+            or wheel.filename[0] in ".-"
+            or len(wheel.filename.encode()) > _LONGEST
+        ):
+            findings.append(f"{wheel.filename!r} cannot be a wheel's file name")
+        if not _PROJECT.fullmatch(wheel.project):
+            findings.append(f"{wheel.filename!r}: {wheel.project!r} is not a normalised project name")
+        if not (_SHA256.fullmatch(wheel.sha256) and _SHA256.fullmatch(wheel.metadata_sha256)):
+            findings.append(f"{wheel.filename!r}: a hash is not a sha256 in lower-case hexadecimal")
+        if wheel.upload_time is not None and not _UPLOAD_TIME.fullmatch(wheel.upload_time):
+            findings.append(f"{wheel.filename!r}: upload time {wheel.upload_time!r} is not yyyy-mm-ddThh:mm:ss.ffffffZ")
+        if not wheel.version or _CONTROL.search(wheel.version):
+            findings.append(f"{wheel.filename!r}: {wheel.version!r} cannot be a version")
+    _raise(findings)
+
+
+def checked_path(path: str) -> str:
+    """The path as given, if it is relative, plain, and stays below the tree's root; the last door before the disk."""
+    parts = path.split("/")
+    if not path or _CONTROL.search(path) or "\\" in path or any(part in {"", ".", ".."} for part in parts):
+        raise TreeError(f"{path!r} is no path inside the published tree")
+    return path
+
+
+def _platform_findings(platform: PublishedPlatform) -> list[str]:
+    names = [("platform", platform.name), *(("requirement set", one.name) for one in platform.sets)]
+    findings = [f"{kind} name {name!r} is not letters, digits, '.', '_', '-'" for kind, name in names
+                if not _PLAIN_NAME.fullmatch(name)]  # fmt: skip
+    if platform.name.casefold() in RESERVED:
+        findings.append(f"platform name {platform.name!r} is a name of the tree's own")
+    sets = [one.name.casefold().replace(".", "-") for one in platform.sets]  # as in pylock.<name>.toml
+    findings += [f"{platform.name}: two sets are called {name!r}" for name in sorted(set(sets)) if sets.count(name) > 1]
+    return findings
+
+
+def _raise(findings: list[str]) -> None:
+    if findings:
+        shown = "\n  ".join(findings[:20])
+        raise TreeError(f"the tree cannot hold what was given:\n  {shown}", hint="nothing was published")

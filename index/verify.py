@@ -1,0 +1,431 @@
+"""Read a published tree again as a stranger would, and say in words what is wrong with it: `python verify.py DIR`.
+
+Standard library of Python 3.9 only, and nothing of wheelyard: this one file also runs on the far side of a USB stick.
+All is hashed; every page parsed; HTML compared with JSON; every link followed; every .metadata compared with its wheel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from email.parser import BytesHeaderParser
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+MANIFEST = "manifest.json"
+STAGE = ".publishing"  # while a publication runs, or after one was killed: the manifests of what may lie about
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+
+
+def verify(public: Path) -> list[str]:
+    """Everything that is wrong, one finding a line, in the order of the paths; empty when all is right.
+
+    A publication that is running or was killed is no finding: each path may then be as the old or as the new manifest
+    says, and only what both say is compared across pages. `interrupted` tells.
+    """
+    if not public.is_dir():
+        return [f"{public}: there is no such folder"]
+    found = _Tree.read(public)
+    for check in (_against_manifest, _pool, _indexes, _folders, _front_page, _pointed_to):
+        check(found)
+    return sorted(set(found.findings))
+
+
+def interrupted(public: Path) -> bool:
+    """Whether a publication is running, or was stopped before its end; the next one completes it."""
+    return (public / STAGE).is_dir()
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a page says of one file; `path` is where its link leads, None if that is nowhere in the tree."""
+
+    name: str
+    path: str | None
+    sha256: str | None
+    python: str | None
+    metadata: str | None
+    yanked: str | None
+
+
+@dataclass
+class _Tree:
+    """What lies on the disk, what the manifests say, and what was found so far."""
+
+    public: Path
+    files: dict[str, tuple[int, str]]  # size, sha256
+    links: dict[str, str]
+    manifests: list[dict[str, Any]]
+    folders: set[str] = field(default_factory=set)
+    findings: list[str] = field(default_factory=list)
+    wrong: set[str] = field(default_factory=set)  # paths that are unlike the manifest: one finding each is enough
+    pointed_to: set[str] = field(default_factory=set)
+    offered: dict[str, dict[str, _File]] = field(default_factory=dict)  # index folder → file name → file
+
+    @classmethod
+    def read(cls, public: Path) -> _Tree:
+        """Walk and hash, without following a link."""
+        names = sorted(_walk(public))
+        links = {name: str((public / name).readlink()) for name in names if (public / name).is_symlink()}
+        with ThreadPoolExecutor() as pool:
+            states = pool.map(lambda name: (name, _state(public / name)), (name for name in names if name not in links))
+            tree = cls(public=public, files=dict(states), links=links, manifests=[])
+        tree.folders = {folder for name in names for folder in _above(name)}
+        tree.manifests = list(_manifests(tree))
+        return tree
+
+    def say(self, path: str, what: str) -> None:
+        """One finding; what came from outside is shown without its control characters."""
+        self.findings.append(_CONTROL.sub("?", f"{path}: {what}"))
+
+    def states(self, path: str) -> list[Any]:
+        """What the manifests allow for a path; None stands for "not there"."""
+        return [manifest.get(path) for manifest in self.manifests]
+
+    def moves(self, *paths: str) -> bool:
+        """Whether an unfinished publication is changing one of these."""
+        return any(state != self.states(path)[0] for path in paths for state in self.states(path))
+
+    def resolve(self, page: str, url: str) -> tuple[str | None, str | None]:
+        """(path in the tree, sha256) of a link on a page; it must be relative, and stay inside."""
+        parts = urlsplit(url)
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(page), unquote(parts.path)))
+        if parts.scheme or parts.netloc or parts.path.startswith("/") or path.startswith(".."):
+            self.say(page, f"links to {url!r}, which is outside the tree")
+            return None, None
+        _, _, sha256 = parts.fragment.partition("sha256=")
+        return path, sha256 or None
+
+
+def _walk(public: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(public):
+        place = Path(folder).relative_to(public).as_posix()
+        if place == ".":
+            yield from (name for name in files if name != MANIFEST)
+            folders[:] = [name for name in folders if name != STAGE]
+        else:
+            yield from (f"{place}/{name}" for name in files)
+        yield from (f"{place}/{name}" for name in folders if (Path(folder) / name).is_symlink())
+
+
+def _above(path: str) -> Iterator[str]:
+    while path := posixpath.dirname(path):
+        yield path
+
+
+def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
+    stage = tree.public / STAGE
+    pending = sorted(stage.glob("*.json")) if stage.is_dir() else []
+    main = tree.public / MANIFEST
+    if not main.exists() and not pending:
+        tree.say(MANIFEST, "is missing")
+    for path in [main] * main.exists() + pending:
+        try:
+            manifest = json.loads(path.read_bytes())["paths"]
+            yield {name: state for name, state in manifest.items() if isinstance(state, dict)}
+        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+            if path == main:
+                tree.say(MANIFEST, f"cannot be read: {error}")
+    if not main.exists():
+        yield {}  # before the first publication there was nothing
+
+
+def _against_manifest(tree: _Tree) -> None:
+    named = {path for manifest in tree.manifests for path in manifest}
+    for path in sorted(named | tree.files.keys() | tree.links.keys()):
+        actual = _actual(tree, path)
+        allowed = tree.states(path)
+        if actual in allowed or _copied_link(tree, path, allowed):
+            continue
+        tree.wrong.add(path)
+        if not any(allowed):
+            tree.say(path, "nothing points to it: it is not in the manifest")
+        elif actual is None:
+            tree.say(path, "is missing")
+        else:
+            tree.say(path, f"is not what was published\n  expected {allowed[0] or allowed[-1]}\n  actual   {actual}")
+
+
+def _actual(tree: _Tree, path: str) -> dict[str, Any] | None:
+    if path in tree.links:
+        return {"link": tree.links[path]}
+    if path in tree.files:
+        size, sha256 = tree.files[path]
+        return {"size": size, "sha256": sha256}
+    return None
+
+
+def _copied_link(tree: _Tree, path: str, allowed: list[Any]) -> bool:
+    """Whether this is the file itself where a link was: so it comes out of a copy to a disk that knows no links."""
+    targets = [state["link"] for state in allowed if state and "link" in state]
+    copies = [posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) for target in targets]
+    return path in tree.files and any(tree.files.get(copy) == tree.files[path] for copy in copies)
+
+
+def _pool(tree: _Tree) -> None:
+    """Each wheel lies under its own hash, with its METADATA beside it, byte for byte."""
+    for path in tree.files:
+        if not path.startswith("files/") or path in tree.wrong:
+            continue
+        if path.endswith(".metadata"):
+            if path.removesuffix(".metadata") not in tree.files:
+                tree.say(path, "has no wheel beside it")
+            continue
+        if path.split("/")[1:3] != [tree.files[path][1][:2], tree.files[path][1]]:
+            tree.say(path, f"is not in the folder of its own hash, {tree.files[path][1]}")
+        if f"{path}.metadata" not in tree.files:
+            tree.say(path, "has no .metadata beside it")
+        elif f"{path}.metadata" not in tree.wrong and _inner(tree, path) != _read(tree, f"{path}.metadata"):
+            tree.say(f"{path}.metadata", "is not the METADATA in the wheel")
+
+
+def _inner(tree: _Tree, path: str) -> bytes | None:
+    try:
+        with zipfile.ZipFile(tree.public / path) as archive:
+            names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+            return archive.read(names[0]) if len(names) == 1 else None
+    except (OSError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+        tree.say(path, f"cannot be read as a wheel: {error}")
+        return None
+
+
+def _indexes(tree: _Tree) -> None:
+    pages = {path for path in tree.files if re.fullmatch(r"([^/]+/)?simple(/[^/]+)?/index\.(html|v1_json)", path)}
+    for folder in sorted({posixpath.dirname(page) for page in pages}):
+        html, other = f"{folder}/index.html", f"{folder}/index.v1_json"
+        if not {html, other} <= pages:
+            if not tree.moves(html, other):
+                tree.say(folder, "has only one of index.html and index.v1_json")
+        elif not {html, other} & tree.wrong:
+            (_root if posixpath.basename(folder) == "simple" else _project)(tree, folder, html, other)
+
+
+def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
+    links = _parse(tree, html)
+    document = _load(tree, other, "projects")
+    names = [project.get("name") for project in document]
+    if tree.moves(html, other):
+        return
+    if [text for text, _ in links] != names:
+        tree.say(folder, "HTML and JSON list different projects")
+    for text, attributes in links:
+        path, _ = tree.resolve(html, attributes.get("href") or "")
+        if path != f"{folder}/{text}" or f"{path}/index.html" not in tree.files:
+            tree.say(html, f"lists {text!r}, which has no page")
+    for path in sorted(tree.folders - {f"{folder}/{name}" for name in names}):
+        if posixpath.dirname(path) == folder and not tree.moves(f"{path}/index.html"):
+            tree.say(path, "no list names it")
+
+
+def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
+    said = [_from_html(tree, html, text, attributes) for text, attributes in _parse(tree, html)]
+    records = _load(tree, other, "files")
+    also = [_from_json(tree, other, record) for record in records]
+    if said != also and not tree.moves(html, other):
+        tree.say(folder, f"HTML and JSON disagree about {_difference(said, also)}")
+    for page, files in ((html, said), (other, also)):
+        for one in files:
+            _file(tree, page, one)
+    sizes = {one.name: tree.files[one.path][0] for one in also if one.path in tree.files}
+    for record in records:
+        name, size, uploaded = (record.get(key) for key in ("filename", "size", "upload-time"))
+        if size != sizes.get(str(name), size):
+            tree.say(other, f"{name}: has {sizes[str(name)]} bytes, and the page says {size}")
+        if uploaded is not None and not _UPLOAD_TIME.fullmatch(str(uploaded)):
+            tree.say(other, f"{name}: upload-time {uploaded!r} is no time")
+    tree.offered.setdefault(posixpath.dirname(folder), {}).update({one.name: one for one in said})
+
+
+def _file(tree: _Tree, page: str, one: _File) -> None:
+    """One link: to a file of that name in the pool, with its hash, its METADATA's hash, its Requires-Python."""
+    if one.path is None:
+        return
+    tree.pointed_to |= {one.path, f"{one.path}.metadata"}
+    if one.path not in tree.files:
+        tree.say(page, f"links to {one.path}, which is not there")
+        return
+    if {one.path, f"{one.path}.metadata"} & tree.wrong:
+        return
+    if posixpath.basename(one.path) != one.name:
+        tree.say(page, f"calls {posixpath.basename(one.path)!r} {one.name!r}")
+    if tree.files[one.path][1] != one.sha256:
+        tree.say(page, f"{one.name}: sha256 is not {one.sha256}")
+    if tree.files.get(f"{one.path}.metadata", (0, None))[1] != one.metadata:
+        tree.say(page, f"{one.name}: its metadata's sha256 is not {one.metadata}")
+    if page.startswith("simple/") and re.search(r"[-.]linux_", one.name):
+        tree.say(page, f"offers {one.name} to machines that it was not made for")
+    python = BytesHeaderParser().parsebytes(_read(tree, f"{one.path}.metadata") or b"").get("Requires-Python")
+    if (_CONTROL.sub(" ", str(python)).strip() if python is not None else None) != (one.python and one.python.strip()):
+        tree.say(page, f"{one.name} requires Python {python}, and the page says {one.python}")
+
+
+def _folders(tree: _Tree) -> None:
+    """Each platform's folder: a link for each file of its index that is not yanked, and its page of the same."""
+    for index in sorted(tree.offered.keys() - {"simple"}):
+        folder = posixpath.dirname(index)
+        wanted = {name: one.path for name, one in tree.offered[index].items() if one.yanked is None}
+        for name in sorted(wanted):
+            path = f"{folder}/{name}"
+            if path not in tree.links and path not in tree.files and not tree.moves(path):
+                tree.say(path, "is missing, and the platform's index has it")
+    for path, target in tree.links.items():
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        one = tree.offered.get(f"{posixpath.dirname(path)}/simple", {}).get(posixpath.basename(path))
+        if target.startswith("/") or place.startswith("..") or place not in tree.files:
+            tree.say(path, f"is a link to {target}, where no file is")
+        elif (one is None or one.path != place or one.yanked is not None) and not _stirred(tree, path, one):
+            tree.say(path, "is not what the platform's index offers under this name")
+    for page in tree.files:
+        if re.fullmatch(r"[^/]+/index\.html", page) and not page.startswith(("simple/", "files/")):
+            _plain_page(tree, page)
+
+
+def _stirred(tree: _Tree, path: str, one: _File | None) -> bool:
+    return tree.moves(path) or (interrupted(tree.public) and one is None)
+
+
+def _front_page(tree: _Tree) -> None:
+    if "index.html" in tree.files:
+        _plain_page(tree, "index.html")
+
+
+def _plain_page(tree: _Tree, page: str) -> None:
+    """A page for people: each relative link leads to something, with the hash that it names."""
+    if page in tree.wrong:
+        return
+    for _, attributes in _parse(tree, page):
+        url = attributes.get("href") or ""
+        if urlsplit(url).scheme or not urlsplit(url).path:
+            continue
+        path, sha256 = tree.resolve(page, url)
+        if path is None:
+            continue
+        here = tree.links.get(path)
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(path), here)) if here else path
+        tree.pointed_to |= {place, f"{place}.metadata"}
+        if place not in tree.files and place not in tree.folders:
+            tree.say(page, f"links to {path}, which is not there")
+        elif sha256 and place not in tree.wrong and tree.files.get(place, (0, ""))[1] != sha256:
+            tree.say(page, f"{path}: sha256 is not {sha256}")
+
+
+def _pointed_to(tree: _Tree) -> None:
+    if interrupted(tree.public) or any(path.endswith("index.html") for path in tree.wrong):
+        return
+    for path in tree.files.keys() - tree.pointed_to - tree.wrong:
+        if path.startswith("files/"):
+            tree.say(path, "nothing points to it: no page names it")
+
+
+class _Anchors(HTMLParser):
+    """Every <a> with its text and attributes."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """An <a> begins."""
+        if tag == "a":
+            self.found.append(("", dict(attrs)))
+            self._inside = True
+
+    def handle_data(self, data: str) -> None:
+        """Its text, maybe in pieces."""
+        if self._inside:
+            self.found[-1] = (self.found[-1][0] + data, self.found[-1][1])
+
+    def handle_endtag(self, tag: str) -> None:
+        """An <a> ends."""
+        self._inside = self._inside and tag != "a"
+
+
+def _parse(tree: _Tree, page: str) -> list[tuple[str, dict[str, str | None]]]:
+    text = (_read(tree, page) or b"").decode(errors="replace")
+    if not text.lower().startswith("<!doctype html>"):
+        tree.say(page, "has no HTML5 doctype")
+    parser = _Anchors()
+    parser.feed(text)
+    parser.close()
+    return parser.found
+
+
+def _load(tree: _Tree, page: str, key: str) -> list[dict[str, Any]]:
+    try:
+        document = json.loads(_read(tree, page) or b"")
+        if document["meta"]["api-version"] != "1.4":
+            tree.say(page, "is not of api-version 1.4")
+        return [one for one in document[key] if isinstance(one, dict)]
+    except (ValueError, KeyError, TypeError) as error:
+        tree.say(page, f"is not the JSON that it should be: {error!r}")
+        return []
+
+
+def _from_html(tree: _Tree, page: str, text: str, attributes: dict[str, str | None]) -> _File:
+    path, sha256 = tree.resolve(page, attributes.get("href") or "")
+    _, _, metadata = (attributes.get("data-core-metadata") or "").partition("sha256=")
+    yanked = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
+    return _File(text, path, sha256, attributes.get("data-requires-python"), metadata or None, yanked)
+
+
+def _from_json(tree: _Tree, page: str, record: dict[str, Any]) -> _File:
+    path, _ = tree.resolve(page, str(record.get("url")))
+    sha256, metadata = ((record.get(key) or {}).get("sha256") for key in ("hashes", "core-metadata"))
+    yanked = record.get("yanked", False)
+    reason = None if yanked is False else "" if yanked is True else str(yanked)
+    return _File(str(record.get("filename")), path, sha256, record.get("requires-python"), metadata, reason)
+
+
+def _difference(one: list[_File], other: list[_File]) -> str:
+    names = sorted({file.name for file in set(one) ^ set(other)})
+    return ", ".join(names) or "the order of their files"
+
+
+def _state(path: Path) -> tuple[int, str]:
+    try:
+        with path.open("rb") as file:
+            digest, size = hashlib.sha256(), 0
+            while block := file.read(1 << 20):
+                digest.update(block)
+                size += len(block)
+            return size, digest.hexdigest()
+    except OSError as error:
+        return -1, f"cannot be read: {error.strerror}"
+
+
+def _read(tree: _Tree, path: str) -> bytes | None:
+    try:
+        return (tree.public / path).read_bytes()
+    except OSError:
+        return None
+
+
+def main() -> int:
+    """Print the findings; 0 when there are none."""
+    if len(sys.argv) != 2:
+        print("usage: python verify.py FOLDER")
+        return 2
+    public = Path(sys.argv[1])
+    findings = verify(public)
+    for finding in findings:
+        print(finding)
+    if interrupted(public):
+        print("note: a publication is running here, or was stopped before its end; the next one completes it")
+    print(f"{len(findings)} findings" if findings else "all is right")
+    return 1 if findings else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Made-up wheels, stores and platforms for the tests of `index`: real zips with real METADATA, in a real folder."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+
+from index.model import Entry, PublishedPlatform, PublishedSet, Wheel
+
+OLD_TAGS = ("cp311-cp311-manylinux_2_31_x86_64", "py3-none-any")
+NEW_TAGS = ("cp311-cp311-manylinux_2_41_x86_64", "cp311-cp311-manylinux_2_31_x86_64", "py3-none-any")
+
+
+@dataclass(slots=True)
+class Shelves:
+    """A store as `publish` sees it: read-only blobs under their hash."""
+
+    folder: Path
+    made: dict[str, bytes] = field(default_factory=dict)
+
+    def blob(self, digest: str) -> Path:
+        """Where these bytes are."""
+        return self.folder / digest[:2] / digest
+
+    def metadata(self, digest: str) -> bytes:
+        """A METADATA file."""
+        return self.blob(digest).read_bytes()
+
+    def keep(self, data: bytes) -> str:
+        """Store bytes; gives their hash."""
+        digest = sha256(data).hexdigest()
+        path = self.blob(digest)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            path.chmod(0o444)
+        return digest
+
+    def wheel(
+        self,
+        project: str,
+        version: str = "1.0",
+        *,
+        tag: str = "py3-none-any",
+        requires: Sequence[str] = (),
+        python: str | None = None,
+        body: str = "",
+        extra: str = "",
+        upload_time: str | None = "2024-05-06T07:08:09.000000Z",
+        yanked: str | None = None,
+    ) -> Entry:
+        """A wheel that pip installs: one module that says `body`; `extra` stands in METADATA and changes nothing."""
+        filename = f"{project.replace('-', '_')}-{version}-{tag}.whl"
+        metadata = _metadata(project, version, requires, python, extra)
+        data = wheel_bytes(project.replace("-", "_"), version, tag, metadata, body)
+        return Entry(
+            filename=filename,
+            project=project,
+            version=version,
+            sha256=self.keep(data),
+            size=len(data),
+            metadata_sha256=self.keep(metadata),
+            tags=(tag,),
+            requires_python=python,
+            upload_time=upload_time,
+            yanked=yanked,
+        )
+
+
+def wheel_bytes(name: str, version: str, tag: str, metadata: bytes, body: str) -> bytes:
+    """A zip with one module, its dist-info and no time in it."""
+    info = f"{name}-{version}.dist-info"
+    pure = "true" if tag.endswith("any") else "false"
+    files = {
+        f"{name}.py": f"version = {version!r}\nbody = {body!r}\n".encode(),
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {pure}\nTag: {tag}\n".encode(),
+    }
+    record = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
+    files[f"{info}/RECORD"] = record.encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, data in files.items():
+            archive.writestr(zipfile.ZipInfo(path), data)
+    return buffer.getvalue()
+
+
+def platform(
+    name: str,
+    wheels: Iterable[Wheel],
+    *,
+    libc: tuple[int, int] | None = (2, 31),
+    sets: dict[str, Sequence[Wheel]] | None = None,
+    python: str = "3.11.2",
+) -> PublishedPlatform:
+    return PublishedPlatform(
+        name=name,
+        python=python,
+        tags=OLD_TAGS if libc and libc < (2, 41) else NEW_TAGS,
+        libc=libc,
+        wheels=tuple(wheels),
+        sets=tuple(PublishedSet(name=key, wheels=tuple(value)) for key, value in (sets or {}).items()),
+    )
+
+
+def yanked(wheel: Entry, reason: str) -> Entry:
+    return replace(wheel, yanked=reason)
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    """Every path below a folder with its bytes' hash, or where its link leads."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found[name] = f"-> {path.readlink()}"
+        elif path.is_file():
+            found[name] = sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _metadata(project: str, version: str, requires: Sequence[str], python: str | None, extra: str) -> bytes:
+    lines = ["Metadata-Version: 2.1", f"Name: {project}", f"Version: {version}"]
+    lines += [f"Requires-Python: {python}"] if python else []
+    lines += [f"Requires-Dist: {one}" for one in requires]
+    lines += [extra] if extra else []
+    return ("\n".join(lines) + "\n").encode()
