@@ -120,7 +120,8 @@ def task_platforms() -> Iterator[Task]:
 @create_after(executed="platforms", creates=["index"])
 def task_index() -> Iterator[Task]:
     """Bring public/ up to what is complete, whatever became of the rest"""
-    yield _task(TREE.publish, basename="index", uptodate=[TREE.is_current()])
+    yield _task(TREE.publish, basename="_tree", uptodate=[TREE.is_current()])
+    yield {"basename": "index", "actions": None, "task_dep": ["_tree"]}
 
 
 def task_upgrade() -> Task:
@@ -181,7 +182,7 @@ class Tree:
         from index.tree import tree
 
         with YARD.once("publish"):
-            if self.is_current():
+            if self.is_current() or not pipeline.all_completed(YARD):
                 return
             YARD.progress.begin("public", "PUBLISH", platform="public")
             try:

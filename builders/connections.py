@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import email.utils
 import http.client
+import os
 import socket
 import ssl
 import threading
@@ -89,6 +90,7 @@ class Connections:
             for _ in range(self._limits.redirects + 1):
                 response = self._ask(method, url, headers, watch)
                 try:
+                    watch.check()
                     if response.status not in _MOVED:
                         check_status(response.status, response.headers.get("retry-after"))
                         lower = {name.lower(): value for name, value in response.headers.items()}
@@ -96,7 +98,7 @@ class Connections:
                         return
                     url = redirected(url, response.headers.get("location"))
                 finally:
-                    _give_back(response, watch)
+                    _give_back(response)
             raise Failure(f"redirects more than {self._limits.redirects} times", again=False)
 
     def close(self) -> None:
@@ -146,7 +148,7 @@ class Connections:
             pool: PoolManager = urllib3.ProxyManager(address.public().secret_text, proxy_headers=told, **settings)
         else:
             pool = urllib3.PoolManager(**settings)
-        pool.pool_classes_by_scheme = _braked_pools()
+        pool.pool_classes_by_scheme = _watched_pools()
         return pool
 
 
@@ -201,19 +203,19 @@ def _chunks(response: BaseHTTPResponse, watch: _Watch) -> Iterator[bytes]:
     while True:
         with _translated(watch):
             chunk = response.read1(CHUNK, decode_content=False)
+        watch.check()
         if not chunk:
             return
         watch.received += len(chunk)
         yield chunk
 
 
-def _give_back(response: BaseHTTPResponse, watch: _Watch) -> None:
-    """A connection that was read to its end goes back to the pool; any other is closed, whatever was still to come."""
-    watch.hold(None)
+def _give_back(response: BaseHTTPResponse) -> None:
+    """A connection whose answer was read to its end is kept alive; any other is closed, whatever was still to come."""
     with suppress(Exception):
-        if getattr(response, "length_remaining", None) != 0 or watch.reason:
-            response.close()
-        response.release_conn()
+        if getattr(response, "length_remaining", None) == 0:
+            response.drain_conn()
+        response.close()
 
 
 @contextmanager
@@ -276,13 +278,21 @@ class _Watch:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self.hold(None)
-
-    def hold(self, brake: socket.socket | None) -> None:
-        """Watch this socket from now on; None for none."""
         with self._lock:
-            self._brake = brake
+            self._let_go()
+
+    def hold(self, connection: socket.socket | None) -> None:
+        """Watch this socket from now on; None changes nothing. The handle is our own: nobody else closes or reuses it."""
+        with self._lock:
+            if connection is not None:
+                self._let_go()
+                self._brake = socket.socket(fileno=os.dup(connection.fileno()))
             self._pull()
+
+    def check(self) -> None:
+        """Raise the reason of the cut: to whoever reads, a cut looks like the end of the data."""
+        if self.reason is not None:
+            raise self.reason
 
     def _run(self) -> None:
         limits, before, started = self._limits, 0, time.monotonic()
@@ -303,43 +313,39 @@ class _Watch:
             self.reason = Failure(reason)
             self._pull()
 
+    def _let_go(self) -> None:
+        if self._brake is not None:
+            self._brake.close()
+            self._brake = None
+
     def _pull(self) -> None:
         if self.reason is not None and self._brake is not None:
             with suppress(OSError):
                 self._brake.shutdown(socket.SHUT_RDWR)
 
 
-def _braked_pools() -> dict[str, Any]:
+def _watched_pools() -> dict[str, Any]:
     """urllib3's pools, over connections that show their sockets to the watch of the thread that uses them."""
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
     from urllib3.connection import HTTPConnection, HTTPSConnection
 
-    class Braked(HTTPConnection):
-        brake: socket.socket | None = None
-
+    class Watched(HTTPConnection):
         def _new_conn(self) -> socket.socket:
             connected = super()._new_conn()
-            self.brake = connected.dup()
-            _here.watch.hold(self.brake)
+            _here.watch.hold(connected)
             return connected
 
         def request(self, *arguments: Any, **settings: Any) -> None:
-            _here.watch.hold(self.brake)
+            _here.watch.hold(self.sock)  # one that was kept alive; None for a new one
             super().request(*arguments, **settings)
 
-        def close(self) -> None:
-            super().close()
-            if self.brake is not None:
-                self.brake.close()
-                self.brake = None
-
-    class BrakedTls(Braked, HTTPSConnection):
+    class WatchedTls(Watched, HTTPSConnection):
         pass
 
     class Plain(HTTPConnectionPool):
-        ConnectionCls = Braked
+        ConnectionCls = Watched
 
     class Tls(HTTPSConnectionPool):
-        ConnectionCls = BrakedTls
+        ConnectionCls = WatchedTls
 
     return {"http": Plain, "https": Tls}

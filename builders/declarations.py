@@ -166,13 +166,15 @@ class _Sets:
         )
 
     def _there(self) -> list[str]:
-        folder = self.root / "requirements"
-        return sorted(path.stem for path in folder.glob("*.txt")) if folder.is_dir() else []
+        try:
+            return sorted(path.stem for path in (self.root / "requirements").iterdir() if path.suffix == ".txt")
+        except OSError:
+            return []
 
     def _named(self, node: Node, name: str) -> RequirementSet | None:
         if name not in self.read:
             path = self.root / "requirements" / f"{name}.txt"
-            if not path.is_file():
+            if not _may_be_read(path):
                 there = self._there()
                 known = f"sets that there are: {', '.join(there)}" if there else "no set is there yet"
                 self.report.add(node, f"there is no requirements/{name}.txt; {known}{did_you_mean(name, there)}")
@@ -183,7 +185,17 @@ class _Sets:
 
     def _in_line(self, entries: tuple[tuple[Node, str], ...], label: str) -> RequirementSet | None:
         lines = _requirements(entries, f"'packages' of {label}", self.report)
+        bare = [node for node, text in entries if "--hash" not in text]
+        if 0 < len(bare) < len(entries):
+            self.report.add(bare[0], f"an entry of 'packages' of {label} has no --hash, and others have; all, or none")
         return RequirementSet(name="packages", path=None, requirements=lines) if lines else None
+
+
+def _may_be_read(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that cannot be entered: reading the file will say so
+        return True
 
 
 def _requirements(

@@ -197,7 +197,11 @@ class _Part:
                 self._restart(stream)
             while chunk := stream.read(CHUNK):
                 self._count(chunk)
-            yield stream
+            try:
+                yield stream
+            finally:
+                if self.have == 0:
+                    self.discard()
 
     def begin(self, answer: Answer, stream: BinaryIO) -> None:
         """Compare what the server is about to send with what is missing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from builders.pipeline import completed_platform
 from builders.plan import Plan, Step
 from builders.platforms import Platform
 from builders.run import Run
@@ -35,11 +36,17 @@ def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Fai
         platform=platform,
         project=step.project if step else name,
         version=step.version if step else "",
-        reason=" ".join(text.split()) if step else text,
+        reason=_one_line(text),
         asked_by=step.asked_by if step else (),
         log=str(log.relative_to(yard.workspace.root)) if log.is_file() and log.stat().st_size else None,
         again=f"doit {task}",
     )
+
+
+def _one_line(text: str) -> str:
+    """What a person reads in a list: a bug's traceback stands above already, and ends with what it is."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return lines[-1] if any(line.startswith("Traceback ") for line in lines) else " ".join(lines)
 
 
 def _step(plan: Plan | None, name: str) -> Step | None:
@@ -77,7 +84,8 @@ def _platform_states(platforms: Sequence[Platform], ran: Ran, run: Run) -> tuple
         if name in run.skipped:
             states.append(PlatformState(name=name, state="skipped", reason=run.skipped[name]))
         elif name in troubled:
-            states.append(PlatformState(name=name, state="incomplete", reason="what was last complete stays published"))
+            stays = "its last complete publication stays" if completed_platform(yard, name) else "nothing of it is published yet"
+            states.append(PlatformState(name=name, state="incomplete", reason=stays))
         elif run.is_complete(platform):
             states.append(PlatformState(name=name, state="complete"))
     return tuple(states)

@@ -36,6 +36,7 @@ class Sdist:
     top: str
     build_requires: tuple[str, ...]
     build_backend: str
+    backend_path: tuple[str, ...]
     newest: int
     metadata: bytes
     requires_dist: tuple[str, ...]
@@ -53,10 +54,10 @@ def read_sdist(path: Path, *, filename: str | None = None) -> Sdist:
     top = _one_top(filename, members)
     _check_links(filename, members, top)
     metadata, core = _read_metadata(filename, claim, texts, f"{top}/PKG-INFO")
-    requires, backend = _read_build_system(filename, members, texts, f"{top}/pyproject.toml")
+    requires, backend, backend_path = _read_build_system(filename, members, texts, f"{top}/pyproject.toml")
     return Sdist(
         filename=filename, project=core.project, version=core.version, top=top, build_requires=requires,
-        build_backend=backend, newest=clamped(max(member.mtime for member in members)), metadata=metadata,
+        build_backend=backend, backend_path=backend_path, newest=clamped(max(member.mtime for member in members)), metadata=metadata,
         requires_dist=core.requires_dist,
     )  # fmt: skip
 
@@ -137,7 +138,7 @@ def _read_metadata(filename: str, claim: SdistName, texts: dict[str, bytes], ent
 
 def _read_build_system(
     filename: str, members: list[Member], texts: dict[str, bytes], entry: str
-) -> tuple[tuple[str, ...], str]:
+) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
     """[build-system], by PEP 517 and 518: without the table, setuptools as it was before there was one."""
     import tomllib
 
@@ -147,7 +148,7 @@ def _read_build_system(
         raise broken(filename, f"it is not TOML ({error})", entry=entry) from error
     table = document.get("build-system")
     if table is None:
-        return LEGACY_REQUIRES, LEGACY_BACKEND
+        return LEGACY_REQUIRES, LEGACY_BACKEND, ()
     if not isinstance(table, dict):
         raise broken(filename, "build-system is not a table", entry=entry)
     requires, backend, paths = table.get("requires"), table.get("build-backend"), table.get("backend-path")
@@ -157,7 +158,7 @@ def _read_build_system(
         raise broken(filename, "build-system.build-backend is not module, or module:object", entry=entry)
     if paths is not None:
         _check_backend_path(filename, members, paths, backend, entry)
-    return tuple(requires), backend or LEGACY_BACKEND
+    return tuple(requires), backend or LEGACY_BACKEND, tuple(paths or ())
 
 
 def _check_backend_path(filename: str, members: list[Member], paths: object, backend: str | None, entry: str) -> None:

@@ -179,6 +179,12 @@ def mach_o(processor: int = 0x0100000C) -> bytes:
     return struct.pack("<4sLLL", b"\xcf\xfa\xed\xfe", processor, 0, 6) + b"\0" * 48
 
 
+def fat(*processors: int) -> bytes:
+    """The header of a fat Mach-O file, with one part for each processor."""
+    parts = b"".join(struct.pack(">5L", processor, 0, 4096, 64, 12) for processor in processors)
+    return struct.pack(">4sL", b"\xca\xfe\xba\xbe", len(processors)) + parts
+
+
 def pe(machine: int = 0x8664) -> bytes:
     """The headers of a PE file."""
     return b"MZ" + b"\0" * 58 + struct.pack("<L", 64) + b"PE\0\0" + struct.pack("<H", machine) + b"\0" * 32
