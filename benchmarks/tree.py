@@ -72,7 +72,9 @@ def records(count: int) -> list[Entry]:
     """`count` wheels, five versions of each project."""
     return [
         Entry(
-            filename=(name := f"made_up_project_{number // PER_PROJECT:06d}-{number % PER_PROJECT}.0.1-py3-none-any.whl"),
+            filename=(
+                name := f"made_up_project_{number // PER_PROJECT:06d}-{number % PER_PROJECT}.0.1-py3-none-any.whl"
+            ),
             project=f"made-up-project-{number // PER_PROJECT:06d}",
             version=f"{number % PER_PROJECT}.0.1",
             sha256=sha256(f"wheel {name}".encode()).hexdigest(),
@@ -101,7 +103,7 @@ def made(wheels: list[Entry], store: Path) -> Tree:
 
 def blob_of(store: Path):  # type: ignore[no-untyped-def] # noqa: ANN201
     """The store's own shape: blobs/<aa>/<sha256>."""
-    return lambda digest: store / digest[:2] / digest
+    return lambda digest: Path(f"{store}/{digest[:2]}/{digest}")
 
 
 def bare_loop(store: Path, count: int) -> float:

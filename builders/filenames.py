@@ -74,6 +74,11 @@ def split_name(stem: str) -> tuple[tuple[NormalizedName, str], ...]:
     return tuple((canonicalize_name(name), version) for name, version in halves if name and version)
 
 
+def same_release(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two pairs of project and version mean one release; 1.0 and 1.0.0 are one version in two spellings."""
+    return one[0] == other[0] and (one[1] == other[1] or Version(one[1]) == Version(other[1]))
+
+
 def normalised_version(text: str) -> str:
     """The version in its one spelling, empty when it is none."""
     try:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from builders.pipeline import completed_platform
 from builders.plan import Plan, Step
-from builders.platforms import Platform
 from builders.run import Run
 from builders.summary import Failure, PlatformState, Summary
 from builders.yard import Yard
@@ -57,7 +56,7 @@ def summary(
     yard: Yard, run: Run, ran: Ran, *, executed: int, interrupted: bool, decisions: tuple[str, ...]
 ) -> Summary:
     """A run's summary; `decisions` are the merged index's own sentences."""
-    states = _platform_states(yard.workspace.platforms, ran, run)
+    states = _platform_states(yard, ran, run)
     published = (yard.workspace.root / "public" / "manifest.json").is_file()
     progress = yard.progress
     return Summary(
@@ -75,11 +74,11 @@ def summary(
     )
 
 
-def _platform_states(platforms: Sequence[Platform], ran: Ran, run: Run) -> tuple[PlatformState, ...]:
+def _platform_states(yard: Yard, ran: Ran, run: Run) -> tuple[PlatformState, ...]:
     """What each platform of this run came to; those that it did not touch are left out."""
     troubled = {task.partition(":")[2].partition("/")[0] for task in (*dict(ran.failed), *ran.blocked)}
     states = []
-    for platform in platforms:
+    for platform in yard.workspace.platforms:
         name = platform.name
         if name in run.skipped:
             states.append(PlatformState(name=name, state="skipped", reason=run.skipped[name]))

@@ -13,7 +13,7 @@ from packaging.utils import NormalizedName
 
 from builders.archives import Member, broken, check_members, clamped, control_in, opened, path_problem
 from builders.coremetadata import CoreMetadata, parse_metadata
-from builders.filenames import SdistName, parse_sdist_name
+from builders.filenames import SdistName, parse_sdist_name, same_release
 from builders.tars import read_members
 from builders.zips import read_entries, read_stream, read_text
 
@@ -131,7 +131,7 @@ def _read_metadata(filename: str, claim: SdistName, texts: dict[str, bytes], ent
     if entry not in texts:
         raise broken(filename, "every sdist has this file; it is missing", entry=entry)
     core = parse_metadata(texts[entry], archive=filename, entry=entry)
-    if (core.project, core.version) not in claim.readings:
+    if not any(same_release(reading, (core.project, core.version)) for reading in claim.readings):
         raise broken(filename, f"it says {core.project} {core.version}, unlike the file name", entry=entry)
     return texts[entry], core
 

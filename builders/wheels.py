@@ -20,7 +20,7 @@ from packaging.utils import NormalizedName
 
 from builders.archives import broken, opened, path_problem
 from builders.coremetadata import CoreMetadata, parse_metadata
-from builders.filenames import WheelName, expand_tag, normalised_version, parse_wheel_name, split_name
+from builders.filenames import WheelName, expand_tag, normalised_version, parse_wheel_name, same_release, split_name
 from builders.machines import COPROCESSORS, canonical_machine, machine_of
 from builders.zips import Entry, read_entries, read_stream, read_text
 
@@ -89,7 +89,8 @@ def read_wheel(path: Path, *, filename: str | None = None) -> WheelFile:
 
 def check_identity(wheel: WheelFile, *, project: NormalizedName, version: str) -> None:
     """ArchiveError where the wheel is another project's, or of another version, than what was asked for."""
-    if (wheel.project, wheel.version) != (project, normalised_version(version) or version):
+    wanted = normalised_version(version)
+    if not wanted or not same_release((wheel.project, wheel.version), (project, wanted)):
         raise broken(wheel.filename, f"it is {wheel.project} {wheel.version}, where {project} {version} was asked for")
 
 
@@ -116,7 +117,8 @@ def _find_info(filename: str, claim: WheelName, entries: dict[str, Entry]) -> st
     if len(infos) != 1:
         raise broken(filename, f"it has {len(infos)} .dist-info folders; a wheel has one")
     for top in [*infos, *sorted(top for top in tops if top.lower().endswith(".data"))]:
-        if (claim.project, claim.version) not in split_name(top.rpartition(".")[0]):
+        names = split_name(top.rpartition(".")[0])
+        if not any(same_release(name, (claim.project, claim.version)) for name in names):
             raise broken(filename, "this folder is named after another project or version", entry=top)
     for name, entry in entries.items():
         top, *rest = name.split("/")
@@ -150,7 +152,7 @@ def _read_wheel_info(data: bytes, filename: str, claim: WheelName, entry: str) -
 
 def _check_metadata(data: bytes, filename: str, claim: WheelName, entry: str) -> CoreMetadata:
     core = parse_metadata(data, archive=filename, entry=entry)
-    if (core.project, core.version) != (claim.project, claim.version):
+    if not same_release((core.project, core.version), (claim.project, claim.version)):
         raise broken(filename, f"it says {core.project} {core.version}, unlike the file name", entry=entry)
     return core
 

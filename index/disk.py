@@ -20,7 +20,8 @@ from pathlib import Path
 from index.errors import PublishError
 
 _FEW = 32  # so many fsyncs cost less than one syncfs, which also waits for what others wrote
-_BLOB = 0o444
+_SMALL = 1 << 20
+_BLOB = 0o444  # the mode of a stored blob: nobody writes to it
 
 
 @dataclass(slots=True)
@@ -29,6 +30,7 @@ class Root:
 
     path: Path
     fd: int
+    _umask_hides: bool  # whether this process's umask would keep others from reading what it makes
     _folders: set[str] = field(default_factory=set)  # made or seen to be real folders
     _unsynced: list[str] = field(default_factory=list)
 
@@ -72,12 +74,14 @@ class Root:
         if folder in self._folders or not folder:
             return
         self.make_folders(folder.rpartition("/")[0])
-        with suppress(FileExistsError):
+        try:
             os.mkdir(folder, 0o755, dir_fd=self.fd)
-            os.chmod(folder, 0o755, dir_fd=self.fd)  # noqa: S103 (to be read by everybody is what it is for)
+            if self._umask_hides:
+                os.chmod(folder, 0o755, dir_fd=self.fd)  # noqa: S103 (to be read by everybody is what it is for)
             self._unsynced.append(folder)
-        if not self.is_folder(folder):
-            raise in_the_way(self.path / folder)
+        except FileExistsError:
+            if not self.is_folder(folder):
+                raise in_the_way(self.path / folder) from None
         self._folders.add(folder)
 
     def is_folder(self, path: str) -> bool:
@@ -89,7 +93,8 @@ class Root:
         """A new file; its folder exists. Not durable before `sync`."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=self.fd)
         try:
-            os.fchmod(fd, 0o644)
+            if self._umask_hides:
+                os.fchmod(fd, 0o644)
             view = memoryview(data)
             while view:
                 view = view[os.write(fd, view) :]
@@ -100,16 +105,6 @@ class Root:
     def write_link(self, path: str, target: str) -> None:
         """A new symbolic link."""
         os.symlink(target, path, dir_fd=self.fd)
-
-    def double(self, source: Path, path: str) -> None:
-        """The same file under another name: a hard link to what nobody may write, otherwise a copy."""
-        try:
-            if stat.S_IMODE(source.stat().st_mode) == _BLOB:
-                os.link(source, path, dst_dir_fd=self.fd)
-                return
-        except OSError:  # another file system, one without hard links, or 65,000 links already: copy
-            pass
-        self._copy(source, path)
 
     def twin(self, path: str, other: str) -> None:
         """A second name for a file of ours, in place of what has that name now."""
@@ -122,17 +117,21 @@ class Root:
         self.replace(spare, other)
 
     def place(self, source: Path, path: str, expected: str) -> int:
-        """A blob of the store, read once more before anybody gets it; gives its size."""
-        with source.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            actual = sha256(file.read()).hexdigest() if size < 1 << 20 else file_digest(file, "sha256").hexdigest()
+        """A blob of the store, hashed once more before anybody gets it; gives its size.
+
+        It becomes a hard link if nobody may write to it (an edit of the tree would be one of the store), or a copy.
+        """
+        with source.open("rb", buffering=0) as file:
+            state = os.fstat(file.fileno())
+            actual = (sha256(file.read()) if state.st_size < _SMALL else file_digest(file, "sha256")).hexdigest()
         if actual != expected:
             raise PublishError(
                 f"{source} is damaged, and was not published\n  expected sha256 {expected}\n  actual   sha256 {actual}",
                 hint="run `doit verify`; remove the file, and the next run fetches or builds it again",
             )
-        self.double(source, path)
-        return size
+        if stat.S_IMODE(state.st_mode) != _BLOB or not self._linked(source, path):
+            self._copy(source, path)
+        return state.st_size
 
     def replace(self, path: str, place: str) -> None:
         """Atomically, whatever it is and whatever was there."""
@@ -164,10 +163,10 @@ class Root:
 
     def sync(self) -> None:
         """Everything written so far is on the disk after this; an error is one for all of it."""
-        paths, self._unsynced = sorted(set(self._unsynced)), []
+        paths, self._unsynced = self._unsynced, []
         if len(paths) > _FEW and _sync_file_system(self.fd):
             return
-        for path in paths:
+        for path in sorted(set(paths)):
             with suppress(FileNotFoundError):
                 fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self.fd)
                 try:
@@ -184,6 +183,14 @@ class Root:
                 return
             self._folders.discard(folder)
             folder = folder.rpartition("/")[0]
+
+    def _linked(self, source: Path, path: str) -> bool:
+        """False: another file system, one without hard links, or 65,000 links already."""
+        try:
+            os.link(source, path, dst_dir_fd=self.fd)
+        except OSError:
+            return False
+        return True
 
     def _copy(self, source: Path, path: str) -> None:
         with source.open("rb") as from_file, open(path, "xb", opener=self._opener) as to_file:
@@ -205,9 +212,19 @@ def opened(public: Path) -> Iterator[Root]:
     try:
         with suppress(OSError):  # some network file systems have no locks; the workspace has its own
             fcntl.flock(fd, fcntl.LOCK_EX)
-        yield Root(path=public, fd=fd)
+        yield Root(path=public, fd=fd, _umask_hides=_umask_hides(fd))
     finally:
         os.close(fd)
+
+
+def _umask_hides(fd: int) -> bool:
+    """Tried with a folder: asking for the umask means setting it, and other threads make files too."""
+    name = ".umask"
+    with suppress(FileExistsError):
+        os.mkdir(name, 0o755, dir_fd=fd)
+    hides = os.stat(name, dir_fd=fd).st_mode & 0o755 != 0o755
+    os.rmdir(name, dir_fd=fd)
+    return hides
 
 
 def in_the_way(path: Path) -> PublishError:

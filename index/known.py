@@ -26,7 +26,7 @@ class Known:
     paths: set[str]  # everything that may lie about, interrupted publications included
     since: int
     interrupted: bool
-    _folder: tuple[str, bool] = field(default=("", False))
+    _folder: tuple[str, tuple[bool, bool]] = field(default=("", (False, False)))
 
     @classmethod
     def read(cls, root: Root) -> Known:
@@ -55,8 +55,9 @@ class Known:
 
     def holds_link(self, root: Root, path: str, target: str) -> bool:
         """Whether this link is there; a folder that nobody touched has the links that it had."""
-        if self.states.get(path) == target and self._untouched(root, path):
-            return True
+        exists, untouched = self._folder_of(root, path)
+        if not exists or (untouched and self.states.get(path) == target):
+            return exists
         state = root.state(path)
         return state is not None and stat.S_ISLNK(state.st_mode) and root.target(path) == target
 
@@ -67,16 +68,21 @@ class Known:
         removed or replaced is seen. Bytes changed in place, in a file that nobody may write, are for `verify` to find.
         """
         before = self.states.get(path)
-        if isinstance(before, tuple) and before[1] == sha256 and self._untouched(root, path):
+        exists, untouched = self._folder_of(root, path)
+        if not exists:
+            return None
+        if isinstance(before, tuple) and before[1] == sha256 and untouched:
             return before
         state = root.state(path)
         if state is None or not stat.S_ISREG(state.st_mode) or root.digest(path) != sha256:
             return None
         return state.st_size, sha256
 
-    def _untouched(self, root: Root, path: str) -> bool:
+    def _folder_of(self, root: Root, path: str) -> tuple[bool, bool]:
+        """Whether a path's folder exists, and has the entries that the manifest says; asked once a folder."""
         folder = path.rpartition("/")[0]
         if folder != self._folder[0]:
             state = root.state(folder)
-            self._folder = folder, state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.since
+            exists = state is not None and stat.S_ISDIR(state.st_mode)
+            self._folder = folder, (exists, state is not None and exists and state.st_ctime_ns < self.since)
         return self._folder[1]

@@ -79,8 +79,9 @@ def checked_wheels(wheels: tuple[Wheel, ...]) -> None:
 
 def checked_path(path: str) -> str:
     """The path as given, if it is relative, plain, and stays below the tree's root; the last door before the disk."""
-    parts = path.split("/")
-    if not path or _CONTROL.search(path) or "\\" in path or any(part in {"", ".", ".."} for part in parts):
+    framed = f"/{path}/"
+    strange = "\\" in path or (not (path.isascii() and path.isprintable()) and _CONTROL.search(path))
+    if strange or "//" in framed or "/./" in framed or "/../" in framed:
         raise TreeError(f"{path!r} is no path inside the published tree")
     return path
 

@@ -155,7 +155,7 @@ def _stage_links(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
 
 def _stage_pages(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
     for path, data in tree.pages():
-        staged.states[path] = state = len(data), sha256(data).hexdigest()
+        staged.states[checked_path(path)] = state = len(data), sha256(data).hexdigest()
         if not known.holds_page(root, path, state):
             root.make_folders(f"{_PAGES}/{path.rpartition('/')[0]}")
             root.write(f"{_PAGES}/{path}", data)

@@ -13,7 +13,7 @@ from index import html_pages, json_pages
 from index.catalog import Decision, Metadata, Shelf, by_project, merged, shelf
 from index.errors import TreeError
 from index.model import PublishedPlatform, Wheel
-from index.names import checked_path, checked_platforms, checked_wheels, pool_path
+from index.names import checked_platforms, checked_wheels, pool_path
 from index.people import front_page
 from index.settings import checked_url, settings
 
@@ -59,9 +59,9 @@ class Tree:
         """Every page and its bytes, each made when it is asked for."""
         for one in self.indexes:
             for path, text in one.pages():
-                yield checked_path(path), text.encode()
+                yield path, text.encode()
         for path, text in self.files.items():
-            yield checked_path(path), text.encode()
+            yield path, text.encode()
 
 
 def tree(platforms: Sequence[PublishedPlatform], *, url: str | None, metadata: Metadata) -> Tree:

@@ -92,7 +92,7 @@ def _central(part: Part, offset: int) -> bytes:
     return b"".join((head, f["name"], f["extra"], f["comment"]))
 
 
-def end_record(count: int, size: int, offset: int, comment: bytes = b"", **replaced: int) -> bytes:
+def end_record(count: int, size: int, offset: int, comment: bytes = b"", /, **replaced: int) -> bytes:
     """The end record of a zip."""
     f = {"disk": 0, "first": 0, "here": count, "count": count, "size": size, "offset": offset, **replaced}
     numbers = (f["disk"], f["first"], f["here"], f["count"], f["size"], f["offset"], f.get("comment", len(comment)))
