@@ -243,12 +243,12 @@ def _in_words(error: Exception) -> Failure:
             return Failure("cannot be reached through the proxy")
         case theirs.NameResolutionError():
             return Failure("its host name is not known here")
+        case theirs.NewConnectionError() | ConnectionRefusedError():
+            return Failure("cannot be reached: no connection is accepted")
         case theirs.ConnectTimeoutError():
             return Failure("does not answer: the connection timed out")
         case theirs.ReadTimeoutError():
             return Failure("stopped sending")
-        case theirs.NewConnectionError() | ConnectionRefusedError():
-            return Failure("cannot be reached: the connection was refused")
         case theirs.SSLError():
             return Failure("broke off while encryption was set up")
         case _:
@@ -282,7 +282,7 @@ class _Watch:
             self._let_go()
 
     def hold(self, connection: socket.socket | None) -> None:
-        """Watch this socket from now on; None changes nothing. The handle is our own: nobody else closes or reuses it."""
+        """Watch this socket from now on, by a handle of our own that nobody else closes; None changes nothing."""
         with self._lock:
             if connection is not None:
                 self._let_go()

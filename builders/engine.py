@@ -24,6 +24,8 @@ RUN_LABEL = "wheelyard.run"
 STEP_LABEL = "wheelyard.step"
 GATEWAY_NETWORK = "wheelyard-gateway"
 
+_Filters = dict[str, str | list[str] | bool]
+
 
 class Engine:
     """A lazily opened container engine; `workspace` tells our containers from those of other workspaces."""
@@ -60,7 +62,7 @@ class Engine:
 
     def _reap(self, client: docker.DockerClient) -> None:
         """Remove the containers of runs that died: whoever holds the workspace's lock is the only one alive."""
-        mine = {"label": f"{WORKSPACE_LABEL}={self._workspace}"}
+        mine: _Filters = {"label": f"{WORKSPACE_LABEL}={self._workspace}"}
         for container in client.containers.list(all=True, filters=mine, ignore_removed=True):
             if container.labels.get(RUN_LABEL) != self._run:
                 container.remove(force=True, v=True)
@@ -91,7 +93,7 @@ class Engine:
     def stop(self) -> None:
         """Remove every container of this run; for an interrupted one."""
         if "_client" in self.__dict__:
-            ours = {"label": f"{RUN_LABEL}={self._run}"}
+            ours: _Filters = {"label": f"{RUN_LABEL}={self._run}"}
             for container in self._client.containers.list(all=True, filters=ours, ignore_removed=True):
                 container.remove(force=True, v=True)
 

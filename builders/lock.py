@@ -15,12 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.utils import canonicalize_name
-
 from builders.errors import StoreError
 
 if TYPE_CHECKING:
     from packaging.pylock import PackageSdist, PackageWheel
+    from packaging.utils import NormalizedName
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +41,7 @@ class LockedFile:
 class LockedPackage:
     """One package of a lock with every file that it offers to this platform."""
 
-    name: str
+    name: NormalizedName
     version: str
     sdist: LockedFile | None
     wheels: tuple[LockedFile, ...]
@@ -74,6 +73,7 @@ def parse_lock(text: str, path: Path) -> Lock:
     import tomllib
 
     from packaging.pylock import Pylock, PylockValidationError
+    from packaging.utils import canonicalize_name
 
     try:
         table = tomllib.loads(text)

@@ -17,7 +17,7 @@ from builders.errors import ResolutionError
 from builders.lock import Lock, LockedPackage, parse_lock, read_lock, render_lock
 from builders.pages import IndexFile
 from builders.plan import Ground
-from builders.platforms import RequirementSet
+from builders.requirements import RequirementSet
 from builders.resolve import Place, Request, Resolved, resolve
 from builders.sdists import Sdist
 from builders.store import write_file

@@ -11,16 +11,17 @@ import json
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-
-from packaging.utils import canonicalize_name
+from typing import TYPE_CHECKING
 
 from builders.errors import BuildError
 from builders.facts import Facts, probe
-from builders.locking import Locker, Upgrade
 from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from_json, plan_to_json
 from builders.platforms import Platform
 from builders.store import Record, write_file
 from builders.yard import Yard
+
+if TYPE_CHECKING:
+    from builders.locking import Upgrade
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +73,7 @@ def _probe_image(yard: Yard, platform: Platform) -> Facts:
 def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -> Plan:
     """Lock every set and every build of a platform, and plan what follows. Locks that still hold are left alone."""
     from builders.buildlocks import lock_builds
+    from builders.locking import Locker
 
     yard.progress.begin(platform.name, "LOCK", platform=platform.name)
     try:
@@ -168,11 +170,10 @@ def ground_of(yard: Yard, platform: Platform) -> Ground:
     facts = yard.facts(platform)
     if facts is None:
         raise BuildError(f"platform {platform.name} was not probed yet", hint=f"run: doit image:{platform.name}")
-    workspace = yard.workspace
     return Ground(
         platform=platform,
         facts=facts,
-        settings=lambda project: workspace.build_settings(canonicalize_name(project)),
+        settings=yard.workspace.build_settings,
         tools=_tools(facts.system),
     )
 

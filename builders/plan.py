@@ -9,18 +9,19 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
-
-from packaging.utils import parse_wheel_filename
+from typing import TYPE_CHECKING, Any
 
 from builders.errors import BuildError, ResolutionError
 from builders.facts import Facts
 from builders.lock import Lock, LockedFile, LockedPackage
 from builders.platforms import BuildSettings, Platform
 
+if TYPE_CHECKING:
+    from packaging.utils import NormalizedName
+
 RECIPE = 1  # raised whenever the way in which wheels are made changes their bytes
 
-Key = tuple[str, str]  # name and version
+Key = tuple["NormalizedName", str]  # name and version
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +35,7 @@ class Step:
 
     name: str
     platform: str
-    project: str
+    project: NormalizedName
     version: str
     file: LockedFile
     built: bool
@@ -63,7 +64,7 @@ class Ground:
 
     platform: Platform
     facts: Facts
-    settings: Callable[[str], BuildSettings]
+    settings: Callable[[NormalizedName], BuildSettings]
     tools: str
 
 
@@ -81,6 +82,8 @@ def choose(package: LockedPackage, facts: Facts, settings: BuildSettings) -> Loc
 
 
 def _ranked(wheels: Iterable[LockedFile], ranks: Mapping[str, int]) -> Iterable[tuple[tuple[int, tuple[int, str], str], LockedFile]]:
+    from packaging.utils import parse_wheel_filename
+
     for wheel in wheels:
         _, _, build, tags = parse_wheel_filename(wheel.filename)
         rank = min((ranks[text] for tag in tags if (text := str(tag)) in ranks), default=None)
@@ -231,7 +234,7 @@ def chains_of(lock: Lock) -> dict[str, tuple[str, ...]]:
         for who in package.asked_by:
             wanted.setdefault(who, []).append(package.name)
     chains: dict[str, tuple[str, ...]] = {}
-    row = [(name,) for name in wanted.get("", [])]
+    row: list[tuple[str, ...]] = [(name,) for name in wanted.get("", [])]
     while row:
         fresh = [chain for chain in row if chain[-1] not in chains]
         for chain in fresh:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from builders import pipeline
 from builders.errors import EngineError
-from builders.locking import Upgrade
 from builders.plan import Plan, Step
 from builders.platforms import Platform
 from builders.yard import Yard
+
+if TYPE_CHECKING:
+    from builders.locking import Upgrade
 
 
 class Run:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import UpstreamError
 from builders.pages import IndexFile
@@ -24,7 +24,7 @@ def uv_for_host() -> Path:
 
 
 def uv_for_image(
-    machine: str, *, folder: Path, files: Callable[[str], tuple[IndexFile, ...]], fetch: Callable[[IndexFile, Path], None]
+    machine: str, *, folder: Path, files: Callable[[NormalizedName], tuple[IndexFile, ...]], fetch: Callable[[IndexFile, Path], None]
 ) -> Path:
     """uv's static program for a machine, in the version that this program itself runs with; kept in `folder`."""
     wanted = version("uv")

@@ -30,7 +30,7 @@ class Root:
 
     path: Path
     fd: int
-    _umask_hides: bool  # whether this process's umask would keep others from reading what it makes
+    _umask_hides: bool | None = None  # whether it keeps others from reading what we make; seen at the first folder
     _folders: set[str] = field(default_factory=set)  # made or seen to be real folders
     _unsynced: list[str] = field(default_factory=list)
 
@@ -76,6 +76,8 @@ class Root:
         self.make_folders(folder.rpartition("/")[0])
         try:
             os.mkdir(folder, 0o755, dir_fd=self.fd)
+            if self._umask_hides is None:
+                self._umask_hides = os.stat(folder, dir_fd=self.fd).st_mode & 0o755 != 0o755
             if self._umask_hides:
                 os.chmod(folder, 0o755, dir_fd=self.fd)  # noqa: S103 (to be read by everybody is what it is for)
             self._unsynced.append(folder)
@@ -123,7 +125,8 @@ class Root:
         """
         with source.open("rb", buffering=0) as file:
             state = os.fstat(file.fileno())
-            actual = (sha256(file.read()) if state.st_size < _SMALL else file_digest(file, "sha256")).hexdigest()
+            digest = sha256(file.read()) if state.st_size < _SMALL else file_digest(file, "sha256")
+        actual = digest.hexdigest()
         if actual != expected:
             raise PublishError(
                 f"{source} is damaged, and was not published\n  expected sha256 {expected}\n  actual   sha256 {actual}",
@@ -212,19 +215,9 @@ def opened(public: Path) -> Iterator[Root]:
     try:
         with suppress(OSError):  # some network file systems have no locks; the workspace has its own
             fcntl.flock(fd, fcntl.LOCK_EX)
-        yield Root(path=public, fd=fd, _umask_hides=_umask_hides(fd))
+        yield Root(path=public, fd=fd)
     finally:
         os.close(fd)
-
-
-def _umask_hides(fd: int) -> bool:
-    """Tried with a folder: asking for the umask means setting it, and other threads make files too."""
-    name = ".umask"
-    with suppress(FileExistsError):
-        os.mkdir(name, 0o755, dir_fd=fd)
-    hides = os.stat(name, dir_fd=fd).st_mode & 0o755 != 0o755
-    os.rmdir(name, dir_fd=fd)
-    return hides
 
 
 def in_the_way(path: Path) -> PublishError:

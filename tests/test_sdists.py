@@ -57,7 +57,7 @@ def test_a_good_sdist_is_read_whole(tmp_path: Path) -> None:
     sdist = reading(tmp_path, made.sdist_bytes())
     assert sdist == Sdist(
         filename=made.SDIST_NAME, project=sdist.project, version="1.0", top=TOP, build_requires=("flit_core>=3.2,<4",),
-        build_backend="flit_core.buildapi", newest=1_600_000_000, metadata=made.PKG_INFO, requires_dist=("six>=1.10",),
+        build_backend="flit_core.buildapi", backend_path=(), newest=1_600_000_000, metadata=made.PKG_INFO, requires_dist=("six>=1.10",),
     )  # fmt: skip
     assert sdist.project == "demo"
 

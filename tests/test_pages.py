@@ -1,0 +1,277 @@
+"""Reading simple-API pages and URLs: what is understood, and what hostile pages get."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from html import escape
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.utils import NormalizedName
+
+from builders.errors import UpstreamError
+from builders.pages import HTML_TYPE, JSON_TYPE, IndexFile, LinkRule, Listing, parse_page
+from builders.urls import Url, hide
+
+PAGE = Url.parse("https://index.example/simple/foo/")
+FOO = NormalizedName("foo")
+A, B = "a" * 64, "b" * 64
+MACHINE = LinkRule(sites=frozenset({"index.example"}), any_https=True)
+
+
+def read_json(*files: object, version: str = "1.1", rule: LinkRule | None = None, page: Url = PAGE) -> Listing:
+    body = json.dumps({"meta": {"api-version": version}, "name": "foo", "files": files}).encode()
+    return parse_page(body, JSON_TYPE, page, project=FOO, rule=rule)
+
+
+def read_html(
+    text: str, *, rule: LinkRule | None = None, kind: str = "text/html; charset=utf-8", page: Url = PAGE
+) -> Listing:
+    return parse_page(text.encode(), kind, page, project=FOO, rule=rule)
+
+
+def entry(filename: str = "foo-1.0.tar.gz", url: str | None = None, **fields: object) -> dict[str, object]:
+    return {"filename": filename, "url": url or f"/files/{quote(filename)}", "hashes": {"sha256": A}, **fields}
+
+
+def test_json_and_html_say_the_same() -> None:
+    """Each field of PEP 691, 592, 658, 700 and 714 is read from both forms into one record."""
+    expected = IndexFile(
+        filename="foo-1.0-py3-none-any.whl",
+        url=Url.parse("https://index.example/files/foo-1.0-py3-none-any.whl"),
+        sha256=A,
+        upload_time="2024-08-13T11:12:09.288978Z",
+        requires_python=">=3.9, <4",
+        yanked="broken <b>",
+        metadata_sha256=B,
+    )
+    fields = {"upload-time": expected.upload_time, "requires-python": ">=3.9, <4", "yanked": "broken <b>"}
+    from_json = read_json(entry("foo-1.0-py3-none-any.whl", **fields, **{"core-metadata": {"sha256": B}}))
+    from_html = read_html(
+        f'<meta name="pypi:repository-version" content="1.3"><a href="../../files/foo-1.0-py3-none-any.whl#sha256={A}" '
+        f'data-requires-python="&gt;=3.9, &lt;4" data-upload-time="{expected.upload_time}" '
+        f'data-yanked="broken &lt;b&gt;" data-core-metadata="sha256={B}">foo</a>'
+    )
+    assert from_json.files == from_html.files == (expected,)
+
+
+def test_older_spellings_are_understood() -> None:
+    """dist-info-metadata (PEP 658 before 714), yanked without a reason, size, hashes in capitals, a base element."""
+    (file,) = read_json(
+        entry(**{"dist-info-metadata": {"sha256": B}, "yanked": True, "size": 7, "hashes": {"sha256": A.upper()}})
+    ).files
+    assert (file.metadata_sha256, file.yanked, file.size, file.sha256) == (B, "", 7, A)
+    html = f'<base href="https://index.example/f/"><a data-dist-info-metadata="sha256={B}" data-yanked href="foo-1.zip"></a>'
+    (file,) = read_html(html).files
+    assert (file.metadata_sha256, file.yanked, file.url) == (B, "", Url.parse("https://index.example/f/foo-1.zip"))
+
+
+@pytest.mark.parametrize("value", [True, False, None, {}, {"md5": "x"}, {"sha256": 7}, {"sha256": "x"}, "sha256=" + B])
+def test_metadata_without_a_hash_counts_as_none(value: object) -> None:
+    """Nothing could tell whether the metadata is the right one."""
+    assert read_json(entry(**{"core-metadata": value})).files[0].metadata_sha256 is None
+
+
+def test_weak_hashes_are_no_hashes() -> None:
+    """I6: no hash at all, or md5 only; the file is offered, and the fetch step has to find the sha256 for itself."""
+    listing = read_html('<a href="foo-1.zip#md5=abc">x</a><a href="foo-2.zip">x</a>')
+    assert [file.sha256 for file in listing.files] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["file:///etc/foo-1.zip", "javascript:foo-1.zip", "data:,foo-1.zip", "ftp://index.example/foo-1.zip", "http://index.example/foo-1.zip",
+     "https://other.example/foo-1.zip", "https://index.example.evil.example/foo-1.zip", "https://sub.index.example/foo-1.zip",
+     "https://index.example:444/foo-1.zip", "//other.example/foo-1.zip", "https://index.example@evil.example/foo-1.zip",
+     "https://index.example\\@evil.example/foo-1.zip", "https:///foo-1.zip", "https://[::1/foo-1.zip", "https://a:99999/foo-1.zip",
+     "https://\u0456ndex.example/foo-1.zip", "ht\ntps://index.example/foo-1.zip", "https://index.example/foo-1.zip\x00", "https://127.1/foo-1.zip"],
+)  # fmt: skip
+def test_links_stay_where_they_may_lead(link: str) -> None:
+    """I1: of a declared index only its own host counts, over its own scheme; whatever else is dropped, in both forms."""
+    assert read_json(entry("foo-1.zip", link)).files == ()
+    assert read_html(f'<a href="{escape(link)}">foo-1.zip</a>').files == ()
+
+
+def test_refused_hosts_are_named() -> None:
+    """A dropped link is remembered by its host; named under files-from, it is allowed; the machine's own index may use any https."""
+    elsewhere = entry("foo-1.zip", "https://files.example/foo-1.zip")
+    assert read_json(elsewhere).refused == ("files.example",)
+    assert read_json(elsewhere, rule=LinkRule(sites=frozenset({"index.example", "files.example"}))).files
+    assert read_json(elsewhere, rule=MACHINE).files
+    assert read_json(entry("foo-1.zip", "http://files.example/foo-1.zip"), rule=MACHINE).refused == ("files.example",)
+    assert read_json(entry("foo-1.zip", "file:///foo-1.zip"), rule=MACHINE).refused == ("file:",)
+
+
+def test_http_pages_may_lead_to_http_on_their_own_host() -> None:
+    """An index without encryption is allowed to be one; the port belongs to the host."""
+    page = Url.parse("http://index.example:8080/simple/foo/")
+    assert read_json(entry(), page=page).files[0].url == Url.parse("http://index.example:8080/files/foo-1.0.tar.gz")
+    assert read_json(entry("foo-1.zip", "http://index.example/foo-1.zip"), page=page).files == ()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..%2f..%2ffoo-1.zip", "%2e%2e%2f%2e%2e%2ffoo-1.zip", "foo-1.zip%00", "foo-1.zip%0a", "foo%1b-1.zip", "a%5cfoo-1.zip", "%ff-1.zip", "..",
+     ".", "", "foo-1.zip%2f", "%252e%252e%252ffoo-1.zip", "foo-1.zip%23", "foo-1.zip/", "foo-1.exe", "foo.whl", "foo-1-py3-none.whl",
+     "foo-1.0-1%2f..%2fe-py3-none-any.whl", "bar-1.zip", "foo-%22onclick=x-1.zip", ".foo-1.zip", "foo-1.zip%e2%80%ae"],
+)  # fmt: skip
+def test_names_are_decoded_once_and_checked(name: str) -> None:
+    """I2: no path, no control character, no other project, nothing that is neither wheel nor sdist; counted, never raised."""
+    listing = read_html(f'<a href="/files/{escape(name)}">foo-1.zip</a>')
+    assert (listing.files, listing.unreadable) == ((), 1)
+
+
+def test_a_name_and_its_link_agree() -> None:
+    """JSON names the file twice; a page cannot show one name and lead to another."""
+    assert read_json(entry("foo-1.zip", "/files/foo-2.zip")).files == ()
+
+
+def test_one_name_with_two_hashes_is_refused() -> None:
+    """I5: nobody could say which of the two is meant; both are shown."""
+    with pytest.raises(UpstreamError) as caught:
+        read_json(entry(), entry(hashes={"sha256": B}))
+    assert f"one:     sha256 {A}\n  another: sha256 {B}" in str(caught.value)
+    assert len(read_json(entry(), entry(), entry(hashes={})).files) == 1
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.9", "", "x", "11.0"])
+def test_another_major_version_is_refused(version: str) -> None:
+    """I7, PEP 629: both forms name the version that they do not speak."""
+    with pytest.raises(UpstreamError, match="version 1 is understood"):
+        read_json(version=version)
+    with pytest.raises(UpstreamError, match="version 1 is understood"):
+        read_html(f'<meta name="pypi:repository-version" content="{version}">')
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "said"),
+    [
+        (b'{"meta": {"api-version": "1.0"}, "files": []}', "text/html", "says that it is HTML, and sends JSON"),
+        (b"<!DOCTYPE html>", JSON_TYPE, "says that it is JSON, and is not"),
+        (b"\xff\xfe", JSON_TYPE, "says that it is JSON, and is not"),
+        (b"[" * 100_000, JSON_TYPE, "says that it is JSON, and is not"),
+        (b"[]", JSON_TYPE, "version None"),
+        (b"null", JSON_TYPE, "version None"),
+        (b'{"meta": {"api-version": "1.0"}, "files": {}}', JSON_TYPE, "no list of files"),
+        (b"{}", "application/vnd.pypi.simple.v2+json", "not a page of a simple index"),
+        (b"{}", "", "no content type"),
+        (b"", "image/png\x1b[2J", r"image/png\\x1b\[2j"),
+        (b"<form action=/login><input type=password></form><a href=/forgot>Forgot?</a>", "text/html", "a login page?"),
+    ],
+)
+def test_what_is_no_page_is_said(body: bytes, kind: str, said: str) -> None:
+    """I7, I11: JSON sent as HTML and the other way round, a login form with status 200, anything else."""
+    with pytest.raises(UpstreamError, match=said):
+        parse_page(body, kind, PAGE, project=FOO)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        None,
+        7,
+        [],
+        {},
+        {"url": "x"},
+        {"url": 7, "filename": 8},
+        {"url": "foo-1.zip", "filename": "foo-1.zip", "hashes": {"sha256": "x"}},
+    ],
+)
+def test_broken_entries_are_counted(file: object) -> None:
+    """One entry that is nonsense does not cost the others."""
+    listing = read_json(file, entry())
+    assert (len(listing.files), listing.unreadable) == (1, 1)
+
+
+@pytest.mark.parametrize("text", ["<script>", ">=3.9\n", '>=3"', "\x1b[2J", "9" * 300, ">=3.9; os_name"])
+def test_a_hostile_requires_python_costs_its_file(text: str) -> None:
+    """I9: without it the file would look as if it fitted everywhere."""
+    assert read_json(entry(**{"requires-python": text})).files == ()
+
+
+def test_a_hostile_reason_is_made_harmless() -> None:
+    """I9: control characters are spelled out, and the length is bounded; the file stays yanked."""
+    (file,) = read_json(entry(yanked="\x1b[2J\n" + "x" * 10_000)).files
+    assert file.yanked is not None
+    assert file.yanked.startswith("\\x1b[2J\\nxxx")
+    assert len(file.yanked) == 500
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("size", -1), ("size", True), ("size", "7"), ("upload-time", "yesterday"), ("upload-time", 7)]
+)
+def test_fields_that_cannot_be_read_are_left_out(field: str, value: object) -> None:
+    """A size and a time are help, not promises: without them, the file is judged by its hash."""
+    (file,) = read_json(entry(**{field: value})).files
+    assert (file.size, file.upload_time) == (None, None)
+
+
+@given(st.binary(max_size=300), st.sampled_from([JSON_TYPE, HTML_TYPE]))
+def test_no_bytes_raise_anything_else(body: bytes, kind: str) -> None:
+    """Whatever comes: files, or an UpstreamError."""
+    try:
+        parse_page(body, kind, PAGE, project=FOO)
+    except UpstreamError:
+        pass
+
+
+@given(st.text(max_size=60))
+def test_no_link_raises_anything_else(link: str) -> None:
+    """Any text at all in an href."""
+    read_html(f'<a href="{escape(link)}">x</a>')
+
+
+NAMES = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,10}[a-z0-9])?", fullmatch=True)
+SECRETS = st.text(min_size=4, max_size=30).filter(lambda text: len(set(text)) > 3)
+
+
+@given(NAMES, SECRETS, NAMES)
+def test_a_password_is_kept_and_never_printed(user: str, secret: str, path: str) -> None:
+    """Parsed, joined and pickled, a Url still knows its password; printed in any way, it does not show it."""
+    url = Url.parse(
+        f"https://{user}:{quote('Zq' + secret, safe='')}@index.example/simple/?sig={quote('Zq' + secret, safe='')}"
+    )
+    again = pickle.loads(pickle.dumps(copy.copy(url)))  # noqa: S301
+    assert again == url
+    assert url.credentials == (user, "Zq" + secret)
+    assert url.join(f"{path}/").credentials == url.credentials
+    shown = f"{url} {url!r} {url!s} {url:>30} {[url]} {url.public()} {url.folder()}".replace("Url(", "")
+    assert "Zq" not in shown
+    assert "Zq" not in url.public().secret_text.partition("?")[0]
+
+
+@given(NAMES, SECRETS)
+def test_a_password_in_a_text_that_is_no_url_is_hidden_too(host: str, secret: str) -> None:
+    """The message about a URL that cannot be read is the likeliest place for a leak."""
+    text = f"https://user:Zq{secret}Zq@{host}/\\"
+    with pytest.raises(UpstreamError) as caught:
+        Url.parse(text)
+    assert "Zq" not in hide(text)
+    assert secret not in hide(text).partition("@")[0] or len(secret) < 4
+    assert "Zq" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://user:pw@index.example/a", "https://***@index.example/a"),
+        ("https://user:p/w@index.example/a", "https://***@index.example/a"),
+        ("https://index.example/a@b/c", "https://index.example/a@b/c"),
+        ("https://index.example/f.whl?token=x&y", "https://index.example/f.whl?token=***&***"),
+        ("https://INDEX.example:443/a b", None),
+        ("HTTPS://Index.Example:443/x", "https://index.example/x"),
+        ("http://index.example:80", "http://index.example/"),
+        ("https://[::1]:8443/x", "https://[::1]:8443/x"),
+    ],
+)
+def test_urls_are_spelled_one_way(text: str, shown: str | None) -> None:
+    """Host in lower case, no default port, a path; secrets hidden; what has a blank in it is no URL."""
+    if shown is None:
+        with pytest.raises(UpstreamError):
+            Url.parse(text)
+    else:
+        assert hide(text) == shown or str(Url.parse(text)) == shown
