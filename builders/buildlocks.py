@@ -1,7 +1,7 @@
 """Build locks: what each sdist that is built here is built with, all the way down.
 
-    locks ─> which sdists? ─> their [build-system] requires ─> build locks ─> which sdists? ─> …
-             then, innermost first, each backend is asked what else it needs (PEP 517), and that is locked with it
+locks ─> which sdists? ─> their [build-system] requires ─> build locks ─> which sdists? ─> …
+         then, innermost first, each backend is asked what else it needs (PEP 517), and that is locked with it
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""This machine's own certificate authorities, for steps with network inside containers: many networks have a private one."""
+"""This machine's own certificate authorities, for steps with network: many networks have a private one."""
 
 from __future__ import annotations
 

@@ -11,12 +11,14 @@ _UV = '"$UV" {verb} --quiet --no-config --no-python-downloads --cache-dir "$WORK
 _ENVIRONMENT = f"""
 mkdir -p "$HOME"
 {_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"
-{_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy --python "$WORK/env/bin/python" "$IN"/env/*.whl
+{_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy \\
+    --python "$WORK/env/bin/python" "$IN"/env/*.whl
 export PATH="$WORK/env/bin:$PATH" VIRTUAL_ENV="$WORK/env"
 """
 _SOURCE = """
 mkdir "$WORK/src"
-"$WORK/env/bin/python" -c 'import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])' "$IN/sdist/"{sdist} "$WORK/src"
+"$WORK/env/bin/python" -c 'import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])' \\
+    "$IN/sdist/"{sdist} "$WORK/src"
 """
 # What makes a build's bytes depend on its inputs alone (reproducible-builds.org, SOURCE_DATE_EPOCH specification).
 _SETTLED = (("PYTHONHASHSEED", "0"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PIP_CONFIG_FILE", "/dev/null"))

@@ -78,7 +78,9 @@ class ContainerExecutor:
             fresh.mkdir()
             outcome = self.run(job, out=fresh, log=Path(scratch, "log"))
             if not outcome.ok:
-                raise EngineError("the image's libraries could not be copied: " + Path(scratch, "log").read_text()[-500:])
+                raise EngineError(
+                    "the image's libraries could not be copied: " + Path(scratch, "log").read_text()[-500:]
+                )
             found = sorted(path.name for path in fresh.iterdir())
             for name in found:
                 if name not in before:
@@ -97,7 +99,9 @@ class ContainerExecutor:
             finally:
                 container.remove(force=True, v=True)
         except docker.errors.APIError as error:
-            raise EngineError(f"the engine refused a container for {job.label}: {error.explanation or error}") from error
+            raise EngineError(
+                f"the engine refused a container for {job.label}: {error.explanation or error}"
+            ) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
             raise EngineError(f"the engine broke while it ran {job.label}: {error}") from error
 
@@ -113,12 +117,12 @@ class ContainerExecutor:
             "entrypoint": [],
             "user": f"{USER}:{USER}",
             "environment": self._environment(job),
-            "working_dir": "/tmp",  # noqa: S108 - the container's own
+            "working_dir": "/tmp",
             "network_mode": network,
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
             "read_only": True,
-            "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={limits.memory}"},  # noqa: S108
+            "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={limits.memory}"},
             "volumes": [ROOT],
             "mem_limit": limits.memory,
             "memswap_limit": limits.memory,
@@ -150,7 +154,7 @@ def _plain_name(name: str) -> bool:
 
 def _pack(job: Job) -> IO[bytes]:
     """The volume's first content: in/ belongs to root, out/ to the job's user."""
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the engine has read it
+    spool = tempfile.TemporaryFile()
     with tarfile.open(fileobj=spool, mode="w") as tar:
         _add_folder(tar, "in", 0)
         _add_folder(tar, "out", USER)

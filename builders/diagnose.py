@@ -30,21 +30,30 @@ def _patterns(project: str) -> tuple[tuple[str, _Explain], ...]:
     return (
         (
             r"fatal error: (?P<header>[\w./+-]+\.h\w*): No such file",
-            lambda m: Cause(reason=f"missing header {m['header']}", hint=_install(project, "the -dev package that has it")),
+            lambda m: Cause(
+                reason=f"missing header {m['header']}", hint=_install(project, "the -dev package that has it")
+            ),
         ),
         (
             r"(?:pg_config|mysql_config|\w+[-_]config) (?:executable )?(?:is required|not found)|"
             r"(?P<tool>\w+[-_]config)(?: executable)?:? (?:command )?not found",
-            lambda m: Cause(reason=f"missing program {m[0].split()[0]}", hint=_install(project, "the -dev package that has it")),
+            lambda m: Cause(
+                reason=f"missing program {m[0].split()[0]}", hint=_install(project, "the -dev package that has it")
+            ),
         ),
         (
-            r"(?:unable to execute|error: command|No such file or directory:) '?(?P<tool>[\w+.-]*(?:gcc|g\+\+|cc|clang|c\+\+))'?"
+            r"(?:unable to execute|error: command|No such file or directory:) "
+            r"'?(?P<tool>[\w+.-]*(?:gcc|g\+\+|cc|clang|c\+\+))'?"
             r"(?:: No such file| failed: No such file|\s*$)",
-            lambda m: Cause(reason=f"missing program {m['tool']}", hint=_install(project, "a compiler (gcc, python3-dev)")),
+            lambda m: Cause(
+                reason=f"missing program {m['tool']}", hint=_install(project, "a compiler (gcc, python3-dev)")
+            ),
         ),
         (
-            r"(?:can't find Rust compiler|requires Rust|[Cc]argo[^\n]{0,40}(?:not found|is not installed|No such file))",
-            lambda _: Cause(reason="missing program rustc (the package is written in Rust)", hint=_install(project, "rustc, cargo")),
+            r"(?:can't find Rust compiler|requires Rust|[Cc]argo[^\n]{0,40}(?:not found|not installed|No such file))",
+            lambda _: Cause(
+                reason="missing program rustc (the package is written in Rust)", hint=_install(project, "rustc, cargo")
+            ),
         ),
         (
             r"(?P<tool>[\w+.-]+): (?:command )?not found|No such file or directory: '(?P<program>[\w+.-]+)'",
@@ -65,7 +74,10 @@ def _patterns(project: str) -> tuple[tuple[str, _Explain], ...]:
                 hint=_module_hint(project, m["module"]),
             ),
         ),
-        (r"No space left on device", lambda _: Cause(reason="no space left", hint="raise `limits: memory:`: scratch space counts in")),
+        (
+            r"No space left on device",
+            lambda _: Cause(reason="no space left", hint="raise `limits: memory:`: scratch space counts in"),
+        ),
         (r"(?m)^\s*(?P<line>\w*Error: .{1,200})$", lambda m: Cause(reason=m["line"].strip())),
         (r"(?m)^.*?(?P<line>error: .{1,200})$", lambda m: Cause(reason=m["line"].strip())),
     )

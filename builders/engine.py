@@ -1,7 +1,7 @@
 """The container engine: one connection, made when first needed, and what belongs to this program on it.
 
-    Engine ── base image + pre-command ──> images.py
-           ── jobs ─────────────────────> containers.py
+Engine ── base image + pre-command ──> images.py
+       ── jobs ─────────────────────> containers.py
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "i386": "i686
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """One platform as its own Python sees it; `tags` are ordered, best first. `image` is the engine's id, "" on a host."""
+    """One platform as its own Python sees it; `tags` are ordered, best first. `image` is an id, "" on a host."""
 
     python: str
     implementation: str

@@ -1,8 +1,7 @@
 """A platform's image: the base image and its pre-command, run once and kept.
 
-The kept image is found again by a hash of what made it (the base image's id, the command's text, the environment and the
-architecture), as the tag `wheelyard:<hash>`. The pre-command is the user's own: it runs as root, with network, in a plain
-container, and with this machine's certificates at hand, because many networks have an authority of their own.
+The kept image is found again by a hash of what made it (the base image's id, the command's text, the environment), as
+the tag `wheelyard:<hash>`. The pre-command is the user's own: it runs as root, with network, in a plain container, with this machine's certificates at hand, because many networks have an authority of their own.
 """
 
 from __future__ import annotations
@@ -55,20 +54,23 @@ def _pull(engine: Engine, reference: str, wanted: str | None) -> Image:
         return engine.client.images.pull(reference, platform=wanted)
     except docker.errors.DockerException as error:
         raise EngineError(
-            f"image {reference} is not on this engine, and pulling it failed: {getattr(error, 'explanation', '') or error}",
+            f"image {reference} is not on this engine, and pulling it failed: "
+            f"{getattr(error, 'explanation', '') or error}",
             hint="check the name in platforms.yaml; without a registry, load it: docker load or docker import",
         ) from error
 
 
 def _pull_other(engine: Engine, reference: str, image: Image, arch: str) -> Image:
-    """An imported image may be marked wrongly: when none can be pulled, the one at hand is tried and the probe decides."""
+    """An imported image may be marked wrongly: when none can be pulled, the probe decides on this one."""
     try:
         return _pull(engine, reference, f"linux/{arch}")
     except EngineError:
         return image
 
 
-def prepared_image(engine: Engine, base: str, pre_command: str | None, env: tuple[tuple[str, str], ...], *, log: Path) -> str:
+def prepared_image(
+    engine: Engine, base: str, pre_command: str | None, env: tuple[tuple[str, str], ...], *, log: Path
+) -> str:
     """The id of `base` (an image id) after `pre_command`; made when it is not there yet."""
     import docker
 
@@ -87,12 +89,21 @@ def prepared_image(engine: Engine, base: str, pre_command: str | None, env: tupl
 
 def _make(engine: Engine, base: str, pre_command: str, env: tuple[tuple[str, str], ...], key: str, log: Path) -> str:
     bundle = ca_bundle()
-    certificates = {name: f"{_CA_FOLDER}/{_CA_NAME}" for name in VARIABLES} if bundle else {}
+    certificates = dict.fromkeys(VARIABLES if bundle else (), f"{_CA_FOLDER}/{_CA_NAME}")
     variables = {"DEBIAN_FRONTEND": "noninteractive", **certificates, **dict(env)}
     container = engine.client.containers.create(
         base,
         # `env` sets the variables, not the engine: what the engine sets would stay in the image that is kept.
-        command=["/bin/sh", "-c", _WRAPPER, "sh", *(f"{k}={v}" for k, v in variables.items()), "/bin/sh", "-euc", pre_command],
+        command=[
+            "/bin/sh",
+            "-c",
+            _WRAPPER,
+            "sh",
+            *(f"{k}={v}" for k, v in variables.items()),
+            "/bin/sh",
+            "-euc",
+            pre_command,
+        ],
         entrypoint=[],
         user="0:0",
         init=True,

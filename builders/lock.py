@@ -1,10 +1,10 @@
 """Locks: PEP 751 files as uv writes them, with a table of our own that says what they were made from.
 
-    [tool.wheelyard]
-    inputs = "<sha256>"             everything the answer depends on; as long as it stays, the lock stays
-    extra-requires = [...]          build locks: what the backend asked for beyond [build-system] requires
-    [tool.wheelyard.asked-by]       who wants each package; the set itself is ""
-    [tool.wheelyard.yanked]         files that the index calls yanked, with its reason
+[tool.wheelyard]
+inputs = "<sha256>"             everything the answer depends on; as long as it stays, the lock stays
+extra-requires = [...]          build locks: what the backend asked for beyond [build-system] requires
+[tool.wheelyard.asked-by]       who wants each package; the set itself is ""
+[tool.wheelyard.yanked]         files that the index calls yanked, with its reason
 """
 
 from __future__ import annotations
@@ -118,7 +118,9 @@ def _file(entry: PackageSdist | PackageWheel, path: Path, yanked: Mapping[str, s
 
 
 def _broken(path: Path, why: str) -> StoreError:
-    return StoreError(f"{path}: not a lock file: {why}", hint="bring it back from version control, or delete it to lock again")
+    return StoreError(
+        f"{path}: not a lock file: {why}", hint="bring it back from version control, or delete it to lock again"
+    )
 
 
 def render_lock(

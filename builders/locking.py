@@ -21,7 +21,7 @@ from builders.requirements import RequirementSet
 from builders.resolve import Place, Request, Resolved, resolve
 from builders.sdists import Sdist
 from builders.store import write_file
-from builders.yard import Yard, refuse_unconfined
+from builders.yard import Yard, may_run_foreign_code
 
 Upgrade = bool | tuple[str, ...]
 
@@ -77,6 +77,7 @@ class Locker:
             no_binary=self._projects_from("sdist"),
             only_binary=self._projects_from("wheel"),
             upgrade=self._upgrade,
+            confined=may_run_foreign_code(self._ground.platform),
         )
         path = self.folder / f"{wanted.name}.pylock.toml"
         return Wanted(path=path, request=request, inputs=self._inputs(request))
@@ -93,6 +94,7 @@ class Locker:
             no_binary=self._projects_from("sdist"),
             only_binary=self._projects_from("wheel"),
             upgrade=self._upgrade,
+            confined=may_run_foreign_code(self._ground.platform),
         )
         return Wanted(
             path=self.folder / "build" / f"{package.name}-{package.version}.pylock.toml",
@@ -105,15 +107,20 @@ class Locker:
         return tuple(str(build.project) for build in self._yard.workspace.builds if build.source == source)
 
     def _inputs(self, request: Request, *more: str) -> str:
-        lists = (request.requirements, request.constraints, request.build_constraints, request.no_binary, request.only_binary)
-        parts = [lists, self._ground.facts.digest(), self._yard.upstreams.identity(), more]
+        lists = (
+            request.requirements,
+            request.constraints,
+            request.build_constraints,
+            request.no_binary,
+            request.only_binary,
+        )
+        parts = [lists, request.confined, self._ground.facts.digest(), self._yard.upstreams.identity(), more]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def resolve(self, wanted: Mapping[str, Wanted]) -> dict[str, str]:
         """Lock texts for all of these, in one job; ResolutionError with every reason when some have no solution."""
         if not wanted:
             return {}
-        refuse_unconfined(self._ground.platform)
         executor = self._yard.executor(self._ground.platform, self._ground.facts)
         requests = {key: replace(one.request, previous=_text(one.path)) for key, one in wanted.items()}
         folders = {one.request.key: one.path.parent for one in wanted.values()}

@@ -1,7 +1,7 @@
 """One step, from its plan to its record in the store: fetched as it is, or built in the box, repaired, checked, kept.
 
-    fetch ─> check ─────────────────────────────┐
-    fetch sdist ─> build ─> repair ─> check ────┴─> keep
+fetch ─> check ─────────────────────────────┐
+fetch sdist ─> build ─> repair ─> check ────┴─> keep
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from builders.yard import Yard, refuse_unconfined
 
 
 def obtain(yard: Yard, ground: Ground, step: Step, others: Mapping[str, Step]) -> Record:
-    """The record of a step, made now if the store has none. `others` holds, by fingerprint, the steps it builds with."""
+    """The record of a step, made now if the store has none. `others`: by fingerprint, the steps it builds with."""
     with yard.once(step.fingerprint):
         record = yard.store.record(step.fingerprint)
         if record is None:
@@ -161,10 +161,14 @@ def _check(wheel: WheelFile, step: Step, facts: Facts) -> None:
     check_identity(wheel, project=canonicalize_name(step.project), version=step.version)
     check_machine(wheel, machine=facts.machine)
     if not set(wheel.tags) & set(facts.tags):
-        raise ArchiveError(f"{wheel.filename}: it does not install on its own platform, which takes {facts.tags[0]} and the like")
+        raise ArchiveError(
+            f"{wheel.filename}: it does not install on its own platform, which takes {facts.tags[0]} and the like"
+        )
 
 
-def _record(yard: Yard, step: Step, wheel: WheelFile, *, sha256: str, size: int, seconds: float, log: Path | None) -> Record:
+def _record(
+    yard: Yard, step: Step, wheel: WheelFile, *, sha256: str, size: int, seconds: float, log: Path | None
+) -> Record:
     return Record(
         fingerprint=step.fingerprint,
         filename=wheel.filename,
@@ -187,4 +191,3 @@ def _record(yard: Yard, step: Step, wheel: WheelFile, *, sha256: str, size: int,
         log=str(log.relative_to(yard.workspace.root)) if log else None,
         seconds=seconds,
     )
-

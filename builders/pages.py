@@ -23,7 +23,8 @@ JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_REQUIRES_PYTHON = re.compile(r"[0-9A-Za-z.,<>=!~*+ ]{0,200}")
+_CLAUSE = r" *((===?|[~!<>]=|[<>]) *)?v?[0-9][0-9A-Za-z.*+!-]* *"
+_REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,7 +164,9 @@ def _file(filename: str, link: Url, fields: Mapping[str, object]) -> IndexFile |
     requires = fields.get("requires-python")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256.lower())):
         return None
-    if requires is not None and not (isinstance(requires, str) and _REQUIRES_PYTHON.fullmatch(requires)):
+    if requires is not None and not (
+        isinstance(requires, str) and len(requires) <= 200 and _REQUIRES_PYTHON.fullmatch(requires)
+    ):
         return None
     size = fields.get("size")
     return IndexFile(

@@ -1,7 +1,7 @@
 """The verbs of one platform, in order: know it, lock it, plan it, make its wheels, say what is to be published.
 
-    know_platform ─> lock_platform ─> make_step … ─> complete_platform
-    (image, facts)   (locks, plan)    (the store)    (what the index is told)
+know_platform ─> lock_platform ─> make_step … ─> complete_platform
+(image, facts)   (locks, plan)    (the store)    (what the index is told)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
-    """A platform as it was last complete: fingerprints of each set's wheels, and of all ever published, oldest first."""
+    """A platform as it was last complete: fingerprints by set, and of all ever published, oldest first."""
 
     name: str
     python: str
@@ -117,7 +117,9 @@ def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:
     if missing:
         raise BuildError(f"platform {platform.name} lacks {', '.join(missing)}")
     facts = ground_of(yard, platform).facts
-    sets = {s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets}
+    sets = {
+        s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets
+    }
     before = completed_platform(yard, platform.name)
     wheels = sorted({fingerprint for fingerprints in sets.values() for fingerprint in fingerprints})
     older = before.wheels if before else ()
@@ -139,7 +141,9 @@ def is_complete(yard: Yard, platform: Platform, plan: Plan) -> bool:
     completed = completed_platform(yard, platform.name)
     if completed is None:
         return False
-    sets = {s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets}
+    sets = {
+        s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets
+    }
     return completed.sets == tuple(sorted(sets.items()))
 
 

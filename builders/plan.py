@@ -1,6 +1,6 @@
 """What is to be done on one platform: locks, facts and settings go in, steps come out. Nothing is read or run here.
 
-A step's fingerprint is a hash over everything that shapes its wheel, and over nothing else: no time, host, path or order.
+A step's fingerprint is a hash over everything that shapes its wheel, and nothing else: no time, host, path, order.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ class Step:
     """One wheel to get for one platform.
 
     `file` is the wheel to fetch or the sdist to build; `environment` holds the fingerprints of the wheels that a build
-    needs. `sets` publish the wheel; a wheel without any is only needed for building. `asked_by` is one chain of names from
-    a set's own requirement down to this project.
+    needs. `sets` publish the wheel; a wheel without any is only needed for building. `asked_by` is one chain of names
+    from a set's own requirement down to this project.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Ground:
 
 
 def choose(package: LockedPackage, facts: Facts, settings: BuildSettings) -> LockedFile:
-    """The file to use: the best fitting wheel, else the sdist. ResolutionError names what was offered when neither serves."""
+    """The best fitting wheel, else the sdist. ResolutionError names what was offered when neither serves."""
     ranks = {tag: rank for rank, tag in enumerate(facts.tags)}
     fitting = [] if settings.source == "sdist" else sorted(_ranked(package.wheels, ranks), key=lambda pair: pair[0])
     match fitting:
@@ -81,7 +81,9 @@ def choose(package: LockedPackage, facts: Facts, settings: BuildSettings) -> Loc
             raise _nothing_fits(package, settings)
 
 
-def _ranked(wheels: Iterable[LockedFile], ranks: Mapping[str, int]) -> Iterable[tuple[tuple[int, tuple[int, str], str], LockedFile]]:
+def _ranked(
+    wheels: Iterable[LockedFile], ranks: Mapping[str, int]
+) -> Iterable[tuple[tuple[int, tuple[int, str], str], LockedFile]]:
     from packaging.utils import parse_wheel_filename
 
     for wheel in wheels:
@@ -178,10 +180,14 @@ class Planner:
 
 def fingerprint_of_fetched(file: LockedFile) -> str:
     """Of a wheel taken as it is: its bytes and nothing of the platform, so that all platforms share the step."""
-    return _digest({"recipe": RECIPE, "fetched": file.sha256, "filename": file.filename, "upload-time": file.upload_time})
+    return _digest(
+        {"recipe": RECIPE, "fetched": file.sha256, "filename": file.filename, "upload-time": file.upload_time}
+    )
 
 
-def fingerprint_of_built(sdist: LockedFile, environment: tuple[str, ...], settings: BuildSettings, ground: Ground) -> str:
+def fingerprint_of_built(
+    sdist: LockedFile, environment: tuple[str, ...], settings: BuildSettings, ground: Ground
+) -> str:
     """Of a wheel built here (design.md, section 6)."""
     facts = ground.facts
     return _digest(
@@ -221,7 +227,12 @@ def make_plan(ground: Ground, locks: Mapping[str, Lock], build_locks: Mapping[Ke
     return Plan(
         platform=ground.platform.name,
         steps=tuple(
-            replace(step, name=name, sets=tuple(sorted(sets.get(step.fingerprint, ()))), asked_by=chains.get(step.fingerprint, ()))
+            replace(
+                step,
+                name=name,
+                sets=tuple(sorted(sets.get(step.fingerprint, ()))),
+                asked_by=chains.get(step.fingerprint, ()),
+            )
             for name, step in zip(_names(steps), steps, strict=True)
         ),
     )

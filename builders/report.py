@@ -52,9 +52,7 @@ def _step(plan: Plan | None, name: str) -> Step | None:
     return next((step for step in plan.steps if step.name == name), None) if plan else None
 
 
-def summary(
-    yard: Yard, run: Run, ran: Ran, *, executed: int, interrupted: bool, decisions: tuple[str, ...]
-) -> Summary:
+def summary(yard: Yard, run: Run, ran: Ran, *, executed: int, interrupted: bool, decisions: tuple[str, ...]) -> Summary:
     """A run's summary; `decisions` are the merged index's own sentences."""
     states = _platform_states(yard, ran, run)
     published = (yard.workspace.root / "public" / "manifest.json").is_file()
@@ -83,7 +81,11 @@ def _platform_states(yard: Yard, ran: Ran, run: Run) -> tuple[PlatformState, ...
         if name in run.skipped:
             states.append(PlatformState(name=name, state="skipped", reason=run.skipped[name]))
         elif name in troubled:
-            stays = "its last complete publication stays" if completed_platform(yard, name) else "nothing of it is published yet"
+            stays = (
+                "its last complete publication stays"
+                if completed_platform(yard, name)
+                else "nothing of it is published yet"
+            )
             states.append(PlatformState(name=name, state="incomplete", reason=stays))
         elif run.is_complete(platform):
             states.append(PlatformState(name=name, state="complete"))

@@ -27,7 +27,10 @@ _ALWAYS = "--quiet --no-config --no-python-downloads --no-header --no-progress -
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One set to resolve. `previous` is the lock to stay close to; `upgrade`: True for all, names for these."""
+    """One set to resolve. `previous` is the lock to stay close to; `upgrade`: True for all, names for these.
+
+    Not `confined`: no sdist may run code to say what it needs, so that versions without a wheel are passed over.
+    """
 
     key: str
     requirements: tuple[str, ...]
@@ -37,6 +40,7 @@ class Request:
     only_binary: tuple[str, ...] = ()
     previous: str | None = None
     upgrade: bool | tuple[str, ...] = False
+    confined: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
-    """uv's answer: the lock's text with the real URLs, who asked for what ("" is the set itself), and what is yanked."""
+    """uv's answer: the lock with the real URLs, who asked for what ("" is the set itself), and what is yanked."""
 
     pylock: str
     asked_by: dict[str, tuple[str, ...]]
@@ -88,7 +92,9 @@ def resolve(
         outcome = executor.run(job, out=out, log=log)
         if not outcome.ok:
             tail = log.read_text(errors="replace").strip()[-600:]
-            raise ResolutionError(f"resolving for {label} ended early ({outcome.ending.value}): {tail}", hint=f"log: {log}")
+            raise ResolutionError(
+                f"resolving for {label} ended early ({outcome.ending.value}): {tail}", hint=f"log: {log}"
+            )
         return {request.key: _answer(name, request, out, gateway, place) for name, request in numbered.items()}
 
 
@@ -104,7 +110,9 @@ def _inputs(name: str, request: Request) -> list[Input]:
     if request.previous is not None:
         items.append(Input(name=f"{name}/pylock.toml", content=request.previous.encode()))
         pins = re.findall(r'^name = "([^"]+)"\nversion = "([^"]+)"', request.previous, re.MULTILINE)
-        items.append(Input(name=f"{name}/pins.txt", content=lines([f"{project}=={version}" for project, version in pins])))
+        items.append(
+            Input(name=f"{name}/pins.txt", content=lines([f"{project}=={version}" for project, version in pins]))
+        )
     return items
 
 
@@ -112,6 +120,8 @@ def _script(name: str, request: Request, index_url: str) -> str:
     flags = [f"--index-url={index_url}", "--constraints=constraints.txt", "--build-constraints=build-constraints.txt"]
     flags += [f"--no-binary={project}" for project in request.no_binary]
     flags += [f"--only-binary={project}" for project in request.only_binary]
+    if not request.confined:
+        flags.append("--no-build")
     if request.upgrade is True:
         flags.append("--upgrade")
     elif request.upgrade:
@@ -140,19 +150,21 @@ def _answer(
 
 
 def _no_solution(request: Request, said: str, failures: Sequence[str]) -> ResolutionError:
-    reason = re.sub(r"^(error: |\s*[×╰─▶]+\s*)", "", said.strip()) or "uv gave no reason"
+    reason = said.strip().removeprefix("error: ") or "uv gave no reason"
     reason = reason.replace("\n  cause: ", "\n    ")
     if failures:
         return ResolutionError(
-            f"{request.key}: the index could not be read: {failures[-1]}\n    {reason}", hint="nothing was changed; try again later"
+            f"{request.key}: the index could not be read: {failures[-1]}\n    {reason}",
+            hint="nothing was changed; try again later",
         )
     return ResolutionError(
-        f"{request.key}: {reason}", hint="change the requirement, or `builds: NAME: from:` if wheels or sdists were ruled out"
+        f"{request.key}: {reason}",
+        hint="change the requirement, or `builds: NAME: from:` if wheels or sdists were ruled out",
     )
 
 
 def _with_real_urls(text: str, gateway: Gateway, place: Callable[[IndexFile], Place], yanked: dict[str, str]) -> str:
-    """uv's lock with each of the gateway's URLs replaced by where the file really is, and a hash where the index gave none.
+    """uv's lock with the gateway's URLs replaced by where the files really are, and hashes where the index gave none.
 
     Files that the index calls yanked are added to `yanked`.
     """
@@ -178,5 +190,7 @@ def _asked_by(pins: str) -> dict[str, tuple[str, ...]]:
         name = canonicalize_name(re.split(r"[ =;\[]", pin.strip(), maxsplit=1)[0])
         if name:
             wanted = (who.strip() for who in via.split(","))
-            found[name] = tuple(sorted({"" if who.startswith("-") else str(canonicalize_name(who)) for who in wanted if who}))
+            found[name] = tuple(
+                sorted({"" if who.startswith("-") else str(canonicalize_name(who)) for who in wanted if who})
+            )
     return found

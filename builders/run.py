@@ -1,4 +1,4 @@
-"""One run's verbs as the task graph calls them: the pipeline's, with optional platforms left out and plans remembered."""
+"""One run's verbs as the task graph calls them: the pipeline's, less optional platforms, with plans remembered."""
 
 from __future__ import annotations
 

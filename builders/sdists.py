@@ -57,8 +57,8 @@ def read_sdist(path: Path, *, filename: str | None = None) -> Sdist:
     requires, backend, backend_path = _read_build_system(filename, members, texts, f"{top}/pyproject.toml")
     return Sdist(
         filename=filename, project=core.project, version=core.version, top=top, build_requires=requires,
-        build_backend=backend, backend_path=backend_path, newest=clamped(max(member.mtime for member in members)), metadata=metadata,
-        requires_dist=core.requires_dist,
+        build_backend=backend, backend_path=backend_path, newest=clamped(max(member.mtime for member in members)),
+        metadata=metadata, requires_dist=core.requires_dist,
     )  # fmt: skip
 
 

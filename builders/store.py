@@ -72,7 +72,7 @@ class Store:
         return self._incoming
 
     def keep(self, source: Path) -> str:
-        """Copy a file's bytes into the store and return their hash: the hash is of the copy, whatever becomes of the source."""
+        """Copy a file's bytes into the store and return the hash of the copy, whatever becomes of the source."""
         with self._fresh() as (target, name):
             digest = hashlib.sha256()
             with source.open("rb") as stream:
@@ -123,7 +123,9 @@ class Store:
         """The record of a step that is known to be finished; StoreError where it has gone."""
         record = self.record(fingerprint)
         if record is None:
-            raise StoreError(f"the record {fingerprint} is missing from the store", hint="run doit again: it is made anew")
+            raise StoreError(
+                f"the record {fingerprint} is missing from the store", hint="run doit again: it is made anew"
+            )
         return record
 
     def checked_blob(self, sha256: str) -> Path:
@@ -132,7 +134,9 @@ class Store:
         try:
             actual = hash_file(path)
         except FileNotFoundError as error:
-            raise StoreError(f"the bytes {sha256} are missing from the store", hint="doit verify names what they were") from error
+            raise StoreError(
+                f"the bytes {sha256} are missing from the store", hint="doit verify names what they were"
+            ) from error
         if actual != sha256:
             raise StoreError(
                 f"the store's bytes are damaged:\n  expected {sha256}\n  actual   {actual}",

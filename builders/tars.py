@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bz2
 import lzma
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 _MAX_HEADER = 16 << 10
 """Bytes of one extended header (a long name, pax records); tarfile holds it in memory and searches it."""
+_MAX_HEADERS = 64 << 20
+"""Bytes of all extended headers together."""
 _MAX_GLOBALS = 100
+_LONG_NUMBER = re.compile(rb"[0-9]{64}")
+"""On such a run in a pax header tarfile before 3.11.10 and 3.12.6 searches for minutes (CVE-2024-6232)."""
+_PAX_TYPES = (b"x", b"g", b"X")
 _MAX_DENSITY = 200
 """How much denser than its packed bytes so far an archive may be on the way, beyond 64 MiB."""
 _XZ_MEMORY = 256 << 20
@@ -44,8 +50,10 @@ def read_members(
                 tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all of them
                 member = _member(info, archive)
                 members.append(member)
-                if len(members) > MAX_ENTRIES or len(tar.pax_headers) > _MAX_GLOBALS:
-                    raise broken(archive, f"it has more than {MAX_ENTRIES} members, or a hundred global headers")
+                if len(members) > MAX_ENTRIES:
+                    raise broken(archive, f"it has more than {MAX_ENTRIES} members")
+                if len(tar.pax_headers) > _MAX_GLOBALS:
+                    raise broken(archive, f"it has more than {_MAX_GLOBALS} global headers")
                 if member.kind == "file" and wanted(member.name):
                     texts[member.name] = window.read_content(member.size, member.name)
     except (tarfile.TarError, ValueError, ArithmeticError, LookupError, RecursionError, EOFError) as error:
@@ -63,6 +71,7 @@ class _Window:
         self._piece = memoryview(b"")
         self._position = 0
         self._last = b""
+        self._headers = 0
 
     def tell(self) -> int:
         return self._position
@@ -78,7 +87,11 @@ class _Window:
         """What tarfile reads itself: blocks of headers."""
         if not 0 <= size <= _MAX_HEADER:
             raise broken(self._archive, f"an extended header of it is larger than {_MAX_HEADER >> 10} KiB")
+        extended = self._last[156:157] in _PAX_TYPES
         self._last = self._read(size)
+        self._headers += size if extended else 0
+        if self._headers > _MAX_HEADERS or (extended and _LONG_NUMBER.search(self._last)):
+            raise broken(self._archive, "its extended headers are too many, or hold a number of 64 digits")
         return self._last
 
     def read_content(self, size: int, name: str) -> bytes:

@@ -24,7 +24,11 @@ def uv_for_host() -> Path:
 
 
 def uv_for_image(
-    machine: str, *, folder: Path, files: Callable[[NormalizedName], tuple[IndexFile, ...]], fetch: Callable[[IndexFile, Path], None]
+    machine: str,
+    *,
+    folder: Path,
+    files: Callable[[NormalizedName], tuple[IndexFile, ...]],
+    fetch: Callable[[IndexFile, Path], None],
 ) -> Path:
     """uv's static program for a machine, in the version that this program itself runs with; kept in `folder`."""
     wanted = version("uv")

@@ -167,15 +167,16 @@ def _spelled_host(parts: SplitResult) -> str:
 
 def hide(text: str) -> str:
     """A text that may be a URL, for a message: no user info, no query values, no control characters, not endless."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*:)?//", text)
+    start = scheme.end() if scheme else 0
+    authority = re.split(r"[/?#]", text[start:], maxsplit=1)[0]
+    at = text.rfind("@", start, start + len(authority))
+    if at < 0 and ":" in authority and not authority.rpartition(":")[2].isdigit():
+        at = text.rfind("@")  # a password with a '/' or '?' in it that nobody escaped
+    if at >= 0:
+        text = text[:start] + HIDDEN + text[at:]
     head, mark, query = text.partition("?")
     query, hash_mark, fragment = query.partition("#")
-    start = head.find("//") + 2 if "//" in head else 0
-    authority = head[start:].partition("/")[0]
-    at = head.rfind("@", start, start + len(authority))
-    if at < 0 and not authority.rpartition(":")[2].isdigit() and ":" in authority:
-        at = head.rfind("@")  # a password with a '/' in it that nobody escaped
-    if at >= 0:
-        head = head[:start] + HIDDEN + head[at:]
     shown = head + mark + _QUERY_VALUE.sub(rf"\1\2{HIDDEN}", query) + hash_mark + fragment
     return visible(shown)[:300]
 

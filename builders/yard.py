@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from builders.fetch import Fetcher
     from builders.gateway import Gateway
     from builders.hosts import HostExecutor
+    from builders.pages import IndexFile
     from builders.progress import Progress
     from builders.upstreams import Upstreams
 
@@ -130,7 +131,9 @@ class Yard:
 
     # Where jobs run
 
-    def executor(self, platform: Platform, facts: Facts, settings: BuildSettings | None = None) -> ContainerExecutor | HostExecutor:
+    def executor(
+        self, platform: Platform, facts: Facts, settings: BuildSettings | None = None
+    ) -> ContainerExecutor | HostExecutor:
         """Where a platform's jobs run; with a package's own pre-command on top where `settings` has one."""
         if platform.host:
             return self.host_executor(facts.executable, settings)
@@ -165,13 +168,10 @@ class Yard:
                 machine,
                 folder=self.folder / "tools",
                 files=self.upstreams.files,
-                fetch=lambda file, path: self._fetch_tool(file, path),
+                fetch=self._fetch_tool,
             )
 
-    def _fetch_tool(self, file: object, path: Path) -> None:
-        from builders.pages import IndexFile
-
-        assert isinstance(file, IndexFile)
+    def _fetch_tool(self, file: IndexFile, path: Path) -> None:
         self.fetcher.fetch(file.url, path, sha256=file.sha256, size=file.size, on_bytes=lambda _: None)
 
 
@@ -196,11 +196,15 @@ def declared(platform: Platform) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def may_run_foreign_code(platform: Platform) -> bool:
+    """In a box always; on a host only where platforms.yaml says so in words."""
+    return not platform.host or platform.sandbox == "none"
+
+
 def refuse_unconfined(platform: Platform) -> None:
-    """Foreign code runs on a host only where platforms.yaml says so in words."""
-    if platform.host and platform.sandbox != "none":
+    """SandboxError where a build could not be confined and nobody said that it need not be."""
+    if not may_run_foreign_code(platform):
         raise SandboxError(
             f"platform {platform.name}: a build on this machine cannot be confined, so it does not run",
             hint=f"say `sandbox: none` for {platform.name} in platforms.yaml to allow it, or use an image",
         )
-

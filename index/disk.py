@@ -123,10 +123,12 @@ class Root:
 
         It becomes a hard link if nobody may write to it (an edit of the tree would be one of the store), or a copy.
         """
-        with source.open("rb", buffering=0) as file:
-            state = os.fstat(file.fileno())
-            digest = sha256(file.read()) if state.st_size < _SMALL else file_digest(file, "sha256")
-        actual = digest.hexdigest()
+        fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            state = os.fstat(fd)
+            actual = _digest(fd, state.st_size)
+        finally:
+            os.close(fd)
         if actual != expected:
             raise PublishError(
                 f"{source} is damaged, and was not published\n  expected sha256 {expected}\n  actual   sha256 {actual}",
@@ -218,6 +220,13 @@ def opened(public: Path) -> Iterator[Root]:
         yield Root(path=public, fd=fd)
     finally:
         os.close(fd)
+
+
+def _digest(fd: int, size: int) -> str:
+    if size < _SMALL:  # a METADATA file, a small wheel: one read
+        return sha256(os.read(fd, _SMALL)).hexdigest()
+    with open(fd, "rb", closefd=False) as file:
+        return file_digest(file, "sha256").hexdigest()
 
 
 def in_the_way(path: Path) -> PublishError:

@@ -38,6 +38,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
+        """Write down what is asked, then let the behaviour of its path answer."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked.append(Asked(method=self.command, path=self.path, headers=headers))
         behaviour = self.server.behaviours.get(self.path.partition("?")[0], status(404))
@@ -132,7 +133,7 @@ def own_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:
 
 def status(code: int, **headers: str) -> Behaviour:
     """Only a status."""
-    return lambda handler: handler.reply(code, **headers)
+    return lambda handler: handler.reply(code, b"", **headers)
 
 
 def body(content: bytes, content_type: str = "text/html", **headers: str) -> Behaviour:
@@ -203,7 +204,12 @@ def drip(content: bytes, seconds: float, *, before: bytes = b"HTTP/1.1 200 OK\r\
 def in_turn(*behaviours: Behaviour) -> Behaviour:
     """The first request gets the first behaviour, and so on; the last one stays."""
     left = list(behaviours)
-    return lambda handler: (left.pop(0) if len(left) > 1 else left[0])(handler)
+
+    def behave(handler: Handler) -> None:
+        now = left.pop(0) if len(left) > 1 else left[0]
+        now(handler)
+
+    return behave
 
 
 # A simple index.
@@ -216,12 +222,14 @@ class Index:
     server: Server
     files: dict[str, dict[str, bytes]] = field(default_factory=dict)
 
-    def add(self, project: str, filename: str, content: bytes = b"bytes", **fields: object) -> str:
+    def add(
+        self, project: str, filename: str, content: bytes = b"bytes", *, fields: Mapping[str, object] | None = None
+    ) -> str:
         """Offer a file; answers with its sha256."""
         self.files.setdefault(project, {})[filename] = content
         sha256 = hashlib.sha256(content).hexdigest()
         self.server.behaviours[f"/files/{filename}"] = file(content)
-        entry = {"filename": filename, "url": f"../../files/{filename}", "hashes": {"sha256": sha256}, **fields}
+        entry = {"filename": filename, "url": f"../../files/{filename}", "hashes": {"sha256": sha256}, **(fields or {})}
         page = self.pages.setdefault(project, {"meta": {"api-version": "1.1"}, "name": project, "files": []})
         page["files"].append(entry)
         self.server.behaviours[f"/simple/{project}/"] = body(json.dumps(page).encode(), JSON_TYPE)

@@ -143,7 +143,7 @@ def test_a_part_longer_than_the_file_starts_anew(server: Server, fetcher: Fetche
 
 
 def test_wrong_bytes_are_tried_once_more_and_then_shown(server: Server, fetcher: Fetcher, tmp_path: Path) -> None:
-    """Two requests, none resumed; the message lines up what was expected and what came; no part is left to poison a later run."""
+    """Two requests, none resumed; the message lines up what was expected and what came; no part is left behind."""
     wrong = b"\xff" + CONTENT[1:]
     server.behaviours["/f.whl"] = loopback.file(wrong)
     message = refused(fetcher, server, tmp_path, size=len(CONTENT))
@@ -234,7 +234,7 @@ def test_nobody_there_and_unknown_hosts_are_told_apart(fetcher: Fetcher, tmp_pat
     """Connection refused and a failing look-up end as our errors, in words, after bounded tries."""
     with loopback.serving() as gone:
         url = gone.url
-    with pytest.raises(FetchError, match="no connection is accepted.*4 tries"):
+    with pytest.raises(FetchError, match=r"no connection is accepted.*4 tries"):
         fetcher.fetch(Url.parse(f"{url}f"), tmp_path / "f", sha256=None, size=None)
     with pytest.raises(FetchError, match="host name is not known"):
         fetcher.fetch(Url.parse("http://nowhere.invalid/f"), tmp_path / "f", sha256=None, size=None)
@@ -251,7 +251,7 @@ def test_nobody_there_and_unknown_hosts_are_told_apart(fetcher: Fetcher, tmp_pat
     ],
 )
 def test_a_server_that_drips_is_cut_off(before: bytes, server: Server, tmp_path: Path) -> None:
-    """Each byte comes before any socket time-out: in the body, in a header, in the size of a chunk, in the status line."""
+    """Each byte comes before any socket time-out: in the body, a header, the size of a chunk, the status line."""
     server.behaviours["/f.whl"] = loopback.drip(b"1" * 300, 0.05, before=before)
     started = time.monotonic()
     assert "too slow" in refused(
@@ -310,7 +310,7 @@ def test_a_dripping_tls_server_is_cut_off(tmp_path: Path) -> None:
 
 
 def test_pages_come_unpacked_and_with_their_last_address(server: Server, fetcher: Fetcher) -> None:
-    """gzip is undone; after a redirect, links are relative to where the page really was."""
+    """Gzip is undone; after a redirect, links are relative to where the page really was."""
     server.behaviours["/a/"] = loopback.status(301, location="/b/")
     server.behaviours["/b/"] = loopback.body(gzip.compress(b"<p>page"), content_encoding="gzip")
     page = fetcher.get_page(Url.parse(f"{server.url}a/"), "text/html")
@@ -390,7 +390,7 @@ def traces(secret: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("way", ["url", "environment", "netrc"])
 def test_passwords_reach_their_host_and_no_message(way: str, server: Server, tmp_path: Path) -> None:
-    """The server gets the password, its neighbour after a redirect does not, and no error, repr or traceback shows it."""
+    """The server gets the password, its neighbour after a redirect does not, and no error or repr shows it."""
     userinfo = f"user:{quote(CANARY, safe='')}@"
     with_secret = server.url.replace("://", f"://{userinfo}")
     environ = {"HOME": str(tmp_path)}
@@ -411,7 +411,8 @@ def test_passwords_reach_their_host_and_no_message(way: str, server: Server, tmp
             server.behaviours["/p/"] = loopback.status(302, location=f"{neighbour.url}p/")
             assert fetcher.get_page(url, "text/html") is None
             assert "authorization" not in neighbour.asked[-1].headers
-    shown = f"{caught.value!s} {caught.value!r} {url!s} {url!r} {url} {url:>9} {fetcher!r} {fetcher.credentials!r} {[url]} {vars(caught.value)}"
+    shown = f"{caught.value!s} {caught.value!r} {vars(caught.value)} {url!s} {url!r} {url:>9} {[url]}"
+    shown += f"{fetcher!r} {fetcher.credentials!r}"
     assert not [trace for trace in traces(CANARY) if trace in shown]
 
 

