@@ -156,6 +156,7 @@ def verify() -> None:
     findings = [*YARD.store.damaged(), *verify_tree(PUBLIC)]
     if findings:
         raise StoreError("\n".join(findings), hint=f"{len(findings)} findings; run doit to make again what is named")
+    YARD.progress.say("verified every blob of the store, and every page, link and file of public/")
 
 
 class Tree:

@@ -177,9 +177,9 @@ def check_status(status: int, retry_after: str | None) -> None:
     if status in _PASSED_ON:
         return
     if status in {401, 403, 407}:
-        what = "the proxy asks for" if status == 407 else "asks for other"
+        who = "the proxy" if status == 407 else "it"
         raise Failure(
-            f"answers {status}: {what} credentials",
+            f"answers {status}: {who} wants credentials that it did not get",
             hint="Put them into netrc, or as user info into the variable that names the index (or the proxy).",
             again=False,
         )

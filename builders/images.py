@@ -1,7 +1,8 @@
 """A platform's image: the base image and its pre-command, run once and kept.
 
 The kept image is found again by a hash of what made it (the base image's id, the command's text, the environment), as
-the tag `wheelyard:<hash>`. The pre-command is the user's own: it runs as root, with network, in a plain container, with this machine's certificates at hand, because many networks have an authority of their own.
+the tag `wheelyard:<hash>`. The pre-command is the user's own: it runs as root, with network, in a plain container, and
+with this machine's certificates at hand, because many networks have an authority of their own.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def machine_index(environ: Mapping[str, str]) -> Url:
 
     The default is asked of pip, or of uv where there is no pip, in a process of its own: no registry is named here.
     """
-    for place, text in _settings(environ):
+    for place, text in settings(environ):
         if not text.strip():
             continue
         url = Url.parse(strip_index_name(text))
@@ -35,7 +35,8 @@ def machine_index(environ: Mapping[str, str]) -> Url:
     return _built_in(environ)
 
 
-def _settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def settings(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each place that may name the index, the strongest first, and what it says, maybe nothing."""
     for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"):
         yield variable, environ.get(variable, "")
     for path in reversed(_pip_files(environ)):

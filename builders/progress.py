@@ -97,6 +97,7 @@ class Progress:
         self._finished: Counter[str] = Counter()
         self._ended: set[str] = set()
         self._tallies: dict[str, Tally] = {}
+        self._reused: dict[str, Tally] = {}  # by platform: a second plan takes the first one's place
         self._view: LiveView | None = None
         self.attach(stream or sys.stdout)
 
@@ -111,7 +112,7 @@ class Progress:
         with self._guard:
             self._totals[platform] = total
             self._finished[platform] = reused
-            self._add("reused", reused, reused_bytes)
+            self._reused[platform] = Tally(wheels=reused, bytes=reused_bytes)
 
     def begin(self, step: str, verb: str, *, platform: str, total_bytes: int | None = None) -> None:
         """Say that a step begins, or goes from one verb to the next (FETCH, BUILD, REPAIR)."""
@@ -162,7 +163,8 @@ class Progress:
     def tally(self, outcome: Outcome) -> Tally:
         """Return how many steps ended so, and their bytes."""
         with self._guard:
-            return self._tallies.get(outcome, Tally())
+            tallies = [self._tallies.get(outcome, Tally()), *(self._reused.values() if outcome == "reused" else ())]
+        return Tally(wheels=sum(one.wheels for one in tallies), bytes=sum(one.bytes for one in tallies))
 
     def seconds(self) -> float:
         """Return the time since this run began."""

@@ -10,6 +10,7 @@ import base64
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
@@ -194,9 +195,6 @@ class Credentials:
         self._lock = threading.Lock()
         self._known: dict[tuple[str, str, int], tuple[str, str]] = {}
         self._machines: dict[str, tuple[str, str]] | None = None
-        for variable in INDEX_VARIABLES:
-            for word in environ.get(variable, "").split():
-                self._learn_from(word)
 
     def remember(self, url: Url) -> None:
         """Keep the user info of a URL that somebody set up by hand, for its own origin only."""
@@ -210,9 +208,11 @@ class Credentials:
         netrc knows hosts, not schemes: its passwords go out over https alone, except to this machine itself.
         """
         with self._lock:
+            if self._machines is None:
+                self._read()
             found = self._known.get(url.origin)
             if found is None and (url.scheme == "https" or url.host in {"localhost", "127.0.0.1", "::1"}):
-                found = self._netrc().get(url.host)
+                found = (self._machines or {}).get(url.host)
         if found is None:
             return {}
         token = base64.b64encode(":".join(found).encode()).decode()
@@ -221,16 +221,19 @@ class Credentials:
     def __repr__(self) -> str:
         return f"Credentials({len(self._known)} hosts)"
 
-    def _learn_from(self, word: str) -> None:
-        try:
-            self.remember(Url.parse(strip_index_name(word)))
-        except UpstreamError:
-            return  # said again, with its place, by whoever needs this variable
+    def _read(self) -> None:
+        """netrc, the index variables, and what pip and uv are set to: once, when the first request is made."""
+        from builders.machine_index import settings
 
-    def _netrc(self) -> dict[str, tuple[str, str]]:
-        if self._machines is None:
-            self._machines = read_netrc(self._environ)
-        return self._machines
+        self._machines = read_netrc(self._environ)
+        words = [word for variable in INDEX_VARIABLES for word in self._environ.get(variable, "").split()]
+        with suppress(UpstreamError):  # a broken file is named by whoever needs its index
+            words += [text for _, text in settings(self._environ)]
+        for word in words:
+            with suppress(UpstreamError):
+                url = Url.parse(strip_index_name(word))
+                if url.credentials is not None:
+                    self._known.setdefault(url.origin, url.credentials)
 
 
 def strip_index_name(text: str) -> str:

@@ -388,7 +388,7 @@ def traces(secret: str) -> tuple[str, ...]:
     return secret, quote(secret, safe=""), basic, plain, plain.rstrip("="), secret.encode().hex()
 
 
-@pytest.mark.parametrize("way", ["url", "environment", "netrc"])
+@pytest.mark.parametrize("way", ["url", "environment", "netrc", "pip"])
 def test_passwords_reach_their_host_and_no_message(way: str, server: Server, tmp_path: Path) -> None:
     """The server gets the password, its neighbour after a redirect does not, and no error or repr shows it."""
     userinfo = f"user:{quote(CANARY, safe='')}@"
@@ -397,6 +397,9 @@ def test_passwords_reach_their_host_and_no_message(way: str, server: Server, tmp
     match way:
         case "environment":
             environ["PIP_INDEX_URL"] = f"{with_secret}simple/"
+        case "pip":
+            environ["PIP_CONFIG_FILE"] = str(tmp_path / "pip.conf")
+            (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {with_secret}simple/\n")
         case "netrc":
             (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login user password {CANARY}\n")
     fetcher = Fetcher(environ, limits=QUICK)
