@@ -133,11 +133,11 @@ class Progress:
             self._line(f"{verb:<8}", step)
 
     def bytes(self, step: str, n: int) -> None:
-        """Count n more bytes of a running step."""
+        """Say that a running step has n bytes by now; less than before when a download starts over."""
         with self._guard:
             running = self._running.get(step)
             if running:
-                self._running[step] = replace(running, bytes=running.bytes + n)
+                self._running[step] = replace(running, bytes=n)
 
     def note(self, step: str, text: str) -> None:
         """Say one line worth keeping: it stays above the live area."""

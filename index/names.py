@@ -79,11 +79,17 @@ def checked_wheels(wheels: tuple[Wheel, ...]) -> None:
 
 def checked_path(path: str) -> str:
     """The path as given, if it is relative, plain, and stays below the tree's root; the last door before the disk."""
-    framed = f"/{path}/"
-    strange = "\\" in path or (not (path.isascii() and path.isprintable()) and _CONTROL.search(path))
-    if strange or "//" in framed or "/./" in framed or "/../" in framed:
+    if not is_inside(path):
         raise TreeError(f"{path!r} is no path inside the published tree")
     return path
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path is relative, plain, and stays below the root that it is relative to."""
+    framed = f"/{path}/"
+    if "//" in framed or "/./" in framed or "/../" in framed or "\\" in path:
+        return False
+    return (path.isascii() and path.isprintable()) or not _CONTROL.search(path)
 
 
 def _platform_findings(platform: PublishedPlatform) -> list[str]:

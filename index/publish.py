@@ -20,7 +20,7 @@ from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
 from index.known import STAGE, Known
 from index.manifest import State
-from index.names import POOL, checked_path
+from index.names import POOL, checked_path, is_inside
 from index.tree import Tree
 
 _POOL = f"{STAGE}/pool"
@@ -98,7 +98,7 @@ def _publish(root: Root, tree: Tree, blob: Blob) -> Published:
     try:
         staged = _stage(root, tree, blob, known)
         text = manifest.printed(staged.states)
-        gone = known.paths - staged.states.keys()
+        gone = {path for path in known.paths - staged.states.keys() if is_inside(path)}
         if not (staged.pages or staged.links or staged.files or gone or known.interrupted) and known.text == text:
             root.remove_all(STAGE)
             return staged.result(text)
@@ -186,7 +186,7 @@ def _bring(root: Root, staged: str, place: str) -> None:
 def _take_away(root: Root, paths: set[str]) -> int:
     """Pages and links before the files that they lead to."""
     ordered = sorted(paths, key=lambda path: (path.startswith(f"{POOL}/"), path))
-    return sum(root.remove(checked_path(path)) for path in ordered)
+    return sum(root.remove(path) for path in ordered)
 
 
 def _clear(root: Root, known: Known) -> None:

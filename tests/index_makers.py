@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import BinaryIO
 
 from index.model import Entry, PublishedPlatform, PublishedSet, Wheel
 
+JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 OLD_TAGS = ("cp311-cp311-manylinux_2_31_x86_64", "py3-none-any")
 NEW_TAGS = ("cp311-cp311-manylinux_2_41_x86_64", "cp311-cp311-manylinux_2_31_x86_64", "py3-none-any")
 
@@ -20,7 +26,6 @@ class Shelves:
     """A store as `publish` sees it: read-only blobs under their hash."""
 
     folder: Path
-    made: dict[str, bytes] = field(default_factory=dict)
 
     def blob(self, digest: str) -> Path:
         """Where these bytes are."""
@@ -129,3 +134,38 @@ def _metadata(project: str, version: str, requires: Sequence[str], python: str |
     lines += [f"Requires-Dist: {one}" for one in requires]
     lines += [extra] if extra else []
     return ("\n".join(lines) + "\n").encode()
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """A plain file server; where it negotiates, a client that asks for JSON gets index.v1_json as what it is."""
+
+    json = False
+    protocol_version = "HTTP/1.1"
+
+    def send_head(self) -> io.BytesIO | BinaryIO | None:
+        page = Path(self.translate_path(self.path)) / "index.v1_json"
+        if self.json and JSON_TYPE in self.headers.get("Accept", "") and page.is_file():
+            data = page.read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Type", JSON_TYPE)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            return io.BytesIO(data)
+        return super().send_head()
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def served(public: Path, *, json: bool = False) -> Iterator[str]:
+    """The URL under which a real server on the loopback interface serves a folder, with or without JSON."""
+    handler = partial(type("Handler", (_Handler,), {"json": json}), directory=str(public))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()

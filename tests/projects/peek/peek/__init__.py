@@ -1,0 +1,1 @@
+"""Package data is all there is."""

@@ -1,0 +1,379 @@
+"""Publishing: in place, additive, the same bytes for the same input, and valid at every instant."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from hashlib import sha256
+from http.client import HTTPConnection
+from pathlib import Path
+from threading import Event, Thread
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+
+from index.errors import PublishError
+from index.model import Entry, PublishedPlatform
+from index.publish import Published, is_current, publish
+from index.tree import Tree, tree
+from index.verify import interrupted, verify
+from tests.index_makers import Shelves, platform, served, snapshot
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Shelves:
+    return Shelves(tmp_path / "store")
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    return tmp_path / "public"
+
+
+def made(store: Shelves, *platforms: PublishedPlatform) -> Tree:
+    return tree(platforms, url=None, metadata=store.metadata)
+
+
+def put(public: Path, store: Shelves, *platforms: PublishedPlatform) -> Published:
+    return publish(public, made(store, *platforms), blob=store.blob)
+
+
+def generation(store: Shelves, number: int) -> Tree:
+    """The tree as it is after so many runs: each adds a project, a version, and yanks or mends one."""
+    wheels = [store.wheel(f"project-{one}", f"{two}.0") for one in range(number + 1) for two in range(2)]
+    yanked = store.wheel("foo", "1.0", yanked="broken" if number % 2 else None)
+    foo = [yanked, *(store.wheel("foo", f"2.{one}", requires=["project-0"]) for one in range(number + 1))]
+    return made(
+        store,
+        platform("old", [*wheels, *foo], sets={"base": [foo[-1], wheels[1]]}),
+        platform("new", foo, libc=(2, 41), sets={"base": foo[-1:]}),
+    )
+
+
+def test_the_tree_is_the_contract(public: Path, store: Shelves) -> None:
+    """Every path of the published tree, by name."""
+    foo, bar = store.wheel("foo"), store.wheel("bar", yanked="")
+    put(public, store, platform("box", [foo, bar], sets={"base": [foo]}))
+    pool = {
+        f"files/{one.sha256[:2]}/{one.sha256}/{one.filename}{end}" for one in (foo, bar) for end in ("", ".metadata")
+    }
+    settings = {"pip.conf", "uv.toml", "base.txt", "base.pylock.toml", "pylock.base.toml", "index.html", foo.filename}
+    pages = {f"simple/{page}{name}" for page in ("", "foo/", "bar/") for name in ("index.html", "index.v1_json")}
+    assert set(snapshot(public)) == {
+        "index.html",
+        "manifest.json",
+        *pool,
+        *pages,
+        *(f"box/{name}" for name in settings | pages),
+    }
+    assert (public / "box" / foo.filename).readlink() == Path(f"../files/{foo.sha256[:2]}/{foo.sha256}/{foo.filename}")
+    assert verify(public) == []
+
+
+def test_the_manifest_names_every_path(public: Path, store: Shelves) -> None:
+    """Size and sha256 of each file, the target of each link, nothing else, and no time."""
+    put(public, store, platform("box", [store.wheel("foo")]))
+    manifest = json.loads((public / "manifest.json").read_text())
+    assert manifest["version"] == 1
+    found = snapshot(public)
+    del found["manifest.json"]
+    said = {path: one["sha256"] if "sha256" in one else f"-> {one['link']}" for path, one in manifest["paths"].items()}
+    assert said == found
+    assert all(
+        one["size"] == (public / path).stat().st_size for path, one in manifest["paths"].items() if "size" in one
+    )
+    assert list(manifest["paths"]) == sorted(manifest["paths"])
+
+
+def test_nothing_changed_writes_nothing(public: Path, store: Shelves) -> None:
+    """The second publication leaves every inode and time as it was, and `is_current` says so before."""
+    first = put(public, store, platform("box", [store.wheel("foo")]))
+    before = {path: (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in public.rglob("*")}
+    assert first.changed
+    assert is_current(public, first.manifest)
+    second = put(public, store, platform("box", [store.wheel("foo")]))
+    assert not second.changed
+    assert second.manifest == first.manifest
+    assert {path: (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in public.rglob("*")} == before
+
+
+def test_a_wheel_shares_its_bytes_with_the_store(public: Path, store: Shelves) -> None:
+    """A hard link of a read-only blob costs nothing; a blob that somebody may write is copied."""
+    foo, bar = store.wheel("foo"), store.wheel("bar")
+    store.blob(bar.sha256).chmod(0o644)
+    put(public, store, platform("box", [foo, bar]))
+    assert (public / "box" / foo.filename).samefile(store.blob(foo.sha256))
+    assert not (public / "box" / bar.filename).samefile(store.blob(bar.sha256))
+
+
+def test_everybody_may_read_what_is_published(public: Path, store: Shelves) -> None:
+    """Whatever the umask of the one who publishes."""
+    before = os.umask(0o077)
+    try:
+        put(public, store, platform("box", [store.wheel("foo")]))
+    finally:
+        os.umask(before)
+    for path in (public, *public.rglob("*")):
+        mode = path.stat().st_mode
+        assert mode & 0o444 == 0o444, path
+        assert mode & 0o111 == 0o111 or not stat.S_ISDIR(mode), path
+
+
+def test_another_platform_is_added_and_touches_no_page_of_the_first(public: Path, store: Shelves) -> None:
+    """One platform after the other: what it does not share stays the very same file."""
+    foo, bar = store.wheel("foo"), store.wheel("bar")
+    put(public, store, platform("a", [foo]))
+    before = {path: path.lstat().st_ino for path in (public / "a").rglob("*")}
+    result = put(public, store, platform("a", [foo]), platform("b", [foo, bar]))
+    assert {path: path.lstat().st_ino for path in (public / "a").rglob("*")} == before
+    assert result.files == 2  # bar and its metadata; foo is there
+    assert verify(public) == []
+
+
+def test_what_is_not_in_the_tree_any_more_is_taken_away(public: Path, store: Shelves) -> None:
+    """Pages, links, files, and the folders that they leave empty; and nothing of anybody else's."""
+    foo, bar = store.wheel("foo"), store.wheel("bar")
+    put(public, store, platform("a", [foo]), platform("b", [bar], sets={"base": [bar]}))
+    (public / "robots.txt").write_text("not ours")
+    result = put(public, store, platform("a", [foo]))
+    fresh = public.with_name("fresh")
+    put(fresh, store, platform("a", [foo]))
+    assert result.removed > 0
+    assert snapshot(public) == {**snapshot(fresh), "robots.txt": sha256(b"not ours").hexdigest()}
+    assert not (public / "b").exists()
+
+
+def test_an_edit_is_mended(public: Path, store: Shelves) -> None:
+    """A page altered to the same size, one deleted, a link gone astray, a pool file deleted: all as published."""
+    foo = store.wheel("foo")
+    put(public, store, platform("box", [foo], sets={"base": [foo]}))
+    before = snapshot(public)
+    page = public / "simple" / "foo" / "index.html"
+    page.write_text(page.read_text().replace("foo-1.0", "bar-9.9"))
+    (public / "box" / "simple" / "index.v1_json").unlink()
+    (public / "box" / foo.filename).unlink()
+    (public / "box" / foo.filename).symlink_to("../nowhere")
+    next(public.glob("files/*/*/*.whl")).unlink()
+    (public / "box" / "pip.conf").chmod(0o600)
+    put(public, store, platform("box", [foo], sets={"base": [foo]}))
+    assert snapshot(public) == before
+    assert verify(public) == []
+    assert (public / "box" / "pip.conf").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"version":1,"paths":{"../../victim":{"size":1,"sha256":""}}}'])
+def test_a_damaged_manifest_is_mended(public: Path, store: Shelves, damage: bytes) -> None:
+    """The manifest is looked at, not believed: everything is checked, and nothing outside is touched for it."""
+    victim = public.parent.parent / "victim"
+    put(public, store, platform("box", [store.wheel("foo")]))
+    before = snapshot(public)
+    (public / "manifest.json").write_bytes(damage)
+    victim.write_text("not ours")
+    put(public, store, platform("box", [store.wheel("foo")]))
+    assert snapshot(public) == before
+    assert victim.read_text() == "not ours"
+
+
+def test_a_damaged_blob_is_not_published(public: Path, store: Shelves) -> None:
+    """Each blob is hashed once more; expected and actual stand under each other, and the old tree stays."""
+    foo, bar = store.wheel("foo"), store.wheel("bar")
+    put(public, store, platform("box", [foo]))
+    before = snapshot(public)
+    blob = store.blob(bar.sha256)
+    blob.chmod(0o644)
+    blob.write_bytes(blob.read_bytes()[:-1] + b"\x01")
+    with pytest.raises(PublishError, match=f"expected sha256 {bar.sha256}"):
+        put(public, store, platform("box", [foo, bar]))
+    assert snapshot(public) == before
+
+
+@pytest.mark.parametrize("name", ["simple", "box", "files"])
+def test_a_link_in_the_place_of_a_folder_is_not_followed(public: Path, store: Shelves, name: str) -> None:
+    """Nothing is written or removed outside the tree, wherever a link in it leads."""
+    elsewhere = public.parent / "elsewhere"
+    put(public, store, platform("box", [store.wheel("foo")]))
+    (public / name).rename(elsewhere)
+    (public / name).symlink_to(elsewhere)
+    before = snapshot(elsewhere)
+    with pytest.raises(PublishError, match="not a folder"):
+        put(public, store, platform("box", [store.wheel("bar")]))
+    assert snapshot(elsewhere) == before
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 300 kB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], check=False, capture_output=True
+    )
+    if mounted.returncode != 0:
+        pytest.skip("may not mount a small file system here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_leaves_the_old_tree(small_disk: Path, store: Shelves) -> None:
+    """No room: it is said, the old tree stands, nothing is left lying, and room is all that it takes."""
+    public = small_disk / "public"
+    put(public, store, platform("box", [store.wheel("foo")]))
+    before = snapshot(public)
+    ballast = small_disk / "ballast"
+    with pytest.raises(OSError, match="No space"):
+        ballast.write_bytes(b"x" * 400_000)
+    large = platform("box", [store.wheel("foo"), store.wheel("bar", body="x" * 100_000)])
+    with pytest.raises(PublishError, match="No space left"):
+        put(public, store, large)
+    assert snapshot(public) == before
+    assert verify(public) == []
+    ballast.unlink()
+    put(public, store, large)
+    assert verify(public) == []
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from index.publish import publish
+from tests.index_makers import Shelves
+from tests.test_index_publish import generation
+public, store, number, last = Path(sys.argv[1]), Shelves(Path(sys.argv[2])), int(sys.argv[3]), int(sys.argv[4])
+whole = generation(store, number)
+seen = 0
+def count(event, arguments):
+    global seen
+    if event in {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.utime"}:
+        seen += 1
+        if seen == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(count)
+publish(public, whole, blob=store.blob)
+print(seen)
+"""
+
+
+def run_child(public: Path, store: Shelves, number: int, last: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CHILD, str(public), str(store.folder), str(number), str(last)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, cwd=REPOSITORY)
+
+
+@pytest.mark.parametrize("start", [None, 0])
+def test_killed_anywhere_the_tree_is_valid(tmp_path: Path, store: Shelves, start: int | None) -> None:
+    """SIGKILL before each kind of call, first publication and later one: valid at once, and complete after the next."""
+    complete = tmp_path / "complete"
+    publish(complete, generation(store, 1), blob=store.blob)
+    total = int(run_child(tmp_path / "count", store, 1, -1).stdout) if start is None else 60
+    for last in range(1, total + 1, max(1, total // 24)):
+        public = tmp_path / f"public-{last}"
+        if start is not None:
+            publish(public, generation(store, start), blob=store.blob)
+        killed = run_child(public, store, 1, last)
+        if killed.returncode == 0:
+            break
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        assert verify(public) == [], last
+        publish(public, generation(store, 1), blob=store.blob)
+        assert snapshot(public) == snapshot(complete), last
+        assert not interrupted(public)
+
+
+def test_killed_while_it_takes_away(tmp_path: Path, store: Shelves) -> None:
+    """From a later generation back to an earlier one, killed at every call: nothing that a page names is missing."""
+    complete = tmp_path / "complete"
+    publish(complete, generation(store, 0), blob=store.blob)
+    for last in range(1, 200, 4):
+        public = tmp_path / f"public-{last}"
+        publish(public, generation(store, 1), blob=store.blob)
+        killed = run_child(public, store, 0, last)
+        assert verify(public) == [], last
+        publish(public, generation(store, 0), blob=store.blob)
+        assert snapshot(public) == snapshot(complete), last
+        if killed.returncode == 0:
+            return
+    pytest.fail("the child was always killed")
+
+
+class Reader(Thread):
+    """A client that walks over all pages and files, again and again, and writes down what is not right."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.host = urlsplit(url).netloc
+        self.stop = Event()
+        self.reads = 0
+        self.wrong: list[str] = []
+
+    def run(self) -> None:
+        """Until told to stop."""
+        connection = HTTPConnection(self.host)
+        while not self.stop.is_set():
+            for index in ("simple/", "old/simple/", "new/simple/"):
+                names = json.loads(self.read(connection, f"/{index}index.v1_json"))["projects"]
+                for name in names:
+                    self.project(connection, f"/{index}{name['name']}/")
+        connection.close()
+
+    def project(self, connection: HTTPConnection, folder: str) -> None:
+        """Both pages, and each file that they name."""
+        if not self.read(connection, folder).endswith(b"</html>\n"):
+            self.wrong.append(f"{folder} is short")
+        for file in json.loads(self.read(connection, f"{folder}index.v1_json"))["files"]:
+            path = urljoin(folder, file["url"])
+            if sha256(self.read(connection, path)).hexdigest() != file["hashes"]["sha256"]:
+                self.wrong.append(f"{path} has another hash")
+            if sha256(self.read(connection, f"{path}.metadata")).hexdigest() != file["core-metadata"]["sha256"]:
+                self.wrong.append(f"{path}.metadata has another hash")
+            self.read(
+                connection, f"{folder.split('simple', maxsplit=1)[0]}{file['filename']}"
+            ) if "yanked" not in file and (not folder.startswith("/simple")) else None
+
+    def read(self, connection: HTTPConnection, path: str) -> bytes:
+        """One whole answer."""
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+        self.reads += 1
+        if answer.status != 200 or len(body) != int(answer.headers["Content-Length"]):
+            self.wrong.append(f"{path}: {answer.status}, {len(body)} bytes")
+        return body
+
+
+def test_a_reader_sees_only_whole_answers(public: Path, store: Shelves) -> None:
+    """Fifty publications while a client reads in a loop: no 404, no short body, no wrong hash."""
+    publish(public, generation(store, 0), blob=store.blob)
+    with served(public) as url:
+        reader = Reader(url)
+        reader.start()
+        for number in range(50):
+            publish(public, generation(store, number % 2 + number // 10), blob=store.blob)
+        reader.stop.set()
+        reader.join()
+    assert reader.wrong == []
+    assert reader.reads > 100
+    assert verify(public) == []
+
+
+@pytest.mark.parametrize("seed", ["0", "1"])
+def test_the_hash_seed_changes_nothing(public: Path, store: Shelves, seed: str) -> None:
+    """Same input, same bytes, in another process with another order of every set."""
+    publish(public.with_name("here"), generation(store, 2), blob=store.blob)
+    command = [sys.executable, "-c", CHILD, str(public), str(store.folder), "2", "-1"]
+    subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY, env={**os.environ, "PYTHONHASHSEED": seed})
+    assert snapshot(public) == snapshot(public.with_name("here"))
+
+
+def test_a_record_that_lies_about_its_size_is_refused(public: Path, store: Shelves) -> None:
+    """The size on the page is the size of the file, or there is no page."""
+    foo = store.wheel("foo")
+    wrong = Entry(**{name: getattr(foo, name) for name in Entry.__slots__} | {"size": 1})
+    with pytest.raises(PublishError, match="its record says 1"):
+        put(public, store, platform("box", [wrong]))
+    assert snapshot(public) == {}
