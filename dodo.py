@@ -93,7 +93,7 @@ def _wheels_of(platform: Platform) -> Callable[[], Iterator[Task]]:
     @create_after(executed=f"lock:{platform.name}", creates=[f"_wheels:{platform.name}"])
     def create() -> Iterator[Task]:
         try:
-            made = [] if REPORTER.has_failed(f"lock:{platform.name}") else list(RUN.steps(platform))
+            made = [] if REPORTER.has_failed(f"lock:{platform.name}") else list(RUN.unfinished(platform))
         except WheelyardError as error:
             yield bridge.failing(f"_wheels:{platform.name}", error)
             return

@@ -103,7 +103,7 @@ class ContainerExecutor:
                 f"the engine refused a container for {job.label}: {error.explanation or error}"
             ) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
-            raise EngineError(f"the engine broke while it ran {job.label}: {error}") from error
+            raise EngineError(f"the engine broke while it ran {job.label}: {error!r}") from error
 
     def _options(self, job: Job) -> dict[str, Any]:
         limits = job.limits

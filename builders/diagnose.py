@@ -78,6 +78,15 @@ def _patterns(project: str) -> tuple[tuple[str, _Explain], ...]:
             r"No space left on device",
             lambda _: Cause(reason="no space left", hint="raise `limits: memory:`: scratch space counts in"),
         ),
+        # pip's own words about what a backend handed over:
+        (
+            r"(?m)Building wheel for \S+ failed: \[Errno 2\] No such file or directory: '[^'\n]*\.whl'$",
+            lambda _: Cause(reason="no wheel produced, though the build backend said that there was one"),
+        ),
+        (
+            r"(?m)Built wheel for \S+ is invalid: (?P<line>.{1,200})$",
+            lambda m: Cause(reason=f"not the wheel that was asked for: {m['line'].strip()}"),
+        ),
         (r"(?m)^\s*(?P<line>\w*Error: .{1,200})$", lambda m: Cause(reason=m["line"].strip())),
         (r"(?m)^.*?(?P<line>error: .{1,200})$", lambda m: Cause(reason=m["line"].strip())),
     )

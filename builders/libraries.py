@@ -38,10 +38,11 @@ def needed_by(libraries: Iterable[Path], promised: frozenset[str]) -> dict[str, 
 
 def _needed_by(stream: IO[bytes], name: str) -> list[str]:
     from elftools.common.exceptions import ELFError
+    from elftools.elf.dynamic import DynamicSegment
     from elftools.elf.elffile import ELFFile
 
     try:
-        dynamic = ELFFile(stream).get_section_by_name(".dynamic")
-        return [tag.needed for tag in dynamic.iter_tags("DT_NEEDED")] if dynamic else []
+        segments = (one for one in ELFFile(stream).iter_segments() if isinstance(one, DynamicSegment))
+        return [tag.needed for segment in segments for tag in segment.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]
     except (ELFError, ValueError, UnicodeDecodeError, AttributeError) as error:
         raise RepairError(f"{name}: not an ELF file that can be read: {error}") from error

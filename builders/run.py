@@ -86,6 +86,13 @@ class Run:
             for step in sorted(plan.steps, key=lambda step: step.built):
                 yield step, tuple(sorted(names[fingerprint] for fingerprint in step.environment))
 
+    def unfinished(self, platform: Platform) -> Iterator[tuple[Step, tuple[str, ...]]]:
+        """The same without all that the store had: a task, which doit looks at several times, only for real work."""
+        steps = [(step, waits_for) for step, waits_for in self.steps(platform) if not self.is_finished(step)]
+        names = {step.name for step, _ in steps}
+        for step, waits_for in steps:
+            yield step, tuple(name for name in waits_for if name in names)
+
     def _planned(self, platform: Platform, plan: Plan) -> None:
         self.plans[platform.name] = plan
         reused = sum(self.is_finished(step) for step in plan.steps)
