@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, assert_never
 
 from builders.engine import STEP_LABEL, Engine
 from builders.errors import EngineError
@@ -103,22 +103,17 @@ class ContainerExecutor:
                 f"the engine refused a container for {job.label}: {error.explanation or error}"
             ) from error
         except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
-            raise EngineError(f"the engine broke while it ran {job.label}: {error!r}") from error
+            raise EngineError(f"the engine broke while it ran {job.label}: {error}") from error
 
     def _options(self, job: Job) -> dict[str, Any]:
         limits = job.limits
-        network = {
-            Network.NONE: lambda: "none",
-            Network.GATEWAY: lambda: self._engine.gateway()[0],
-            Network.OPEN: lambda: "bridge",
-        }[job.network]()
         return {
             "command": ["timeout", "-k", "5", str(limits.seconds), "/bin/sh", "-eu", f"{ROOT}/in/job.sh"],
             "entrypoint": [],
             "user": f"{USER}:{USER}",
             "environment": self._environment(job),
             "working_dir": "/tmp",
-            "network_mode": network,
+            "network_mode": self._network(job.network),
             "cap_drop": ["ALL"],
             "security_opt": ["no-new-privileges"],
             "read_only": True,
@@ -132,6 +127,17 @@ class ContainerExecutor:
             "log_config": {"Type": "none"},
             "labels": {**self._engine.labels, STEP_LABEL: job.label},
         }
+
+    def _network(self, network: Network) -> str:
+        match network:
+            case Network.NONE:
+                return "none"
+            case Network.GATEWAY:
+                return self._engine.gateway()[0]
+            case Network.OPEN:
+                return "bridge"
+            case _:
+                assert_never(network)
 
     def _environment(self, job: Job) -> dict[str, str]:
         """What a job sees beside the image's own variables, PATH among them."""

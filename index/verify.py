@@ -179,13 +179,14 @@ def _pool(tree: _Tree) -> None:
         if not path.startswith("files/") or path in tree.wrong:
             continue
         if path.endswith(".metadata"):
-            if path.removesuffix(".metadata") not in tree.files:
+            if path[: -len(".metadata")] not in tree.files and not tree.moves(path):
                 tree.say(path, "has no wheel beside it")
             continue
         if path.split("/")[1:3] != [tree.files[path][1][:2], tree.files[path][1]]:
             tree.say(path, f"is not in the folder of its own hash, {tree.files[path][1]}")
         if f"{path}.metadata" not in tree.files:
-            tree.say(path, "has no .metadata beside it")
+            if not tree.moves(path):
+                tree.say(path, "has no .metadata beside it")
         elif f"{path}.metadata" not in tree.wrong and _inner(tree, path) != _read(tree, f"{path}.metadata"):
             tree.say(f"{path}.metadata", "is not the METADATA in the wheel")
 

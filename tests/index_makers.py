@@ -141,6 +141,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
     json = False
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for an acknowledgement
 
     def send_head(self) -> io.BytesIO | BinaryIO | None:
         page = Path(self.translate_path(self.path)) / "index.v1_json"

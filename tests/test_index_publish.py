@@ -271,7 +271,7 @@ def test_killed_anywhere_the_tree_is_valid(tmp_path: Path, store: Shelves, start
     complete = tmp_path / "complete"
     publish(complete, generation(store, 1), blob=store.blob)
     total = int(run_child(tmp_path / "count", store, 1, -1).stdout) if start is None else 60
-    for last in range(1, total + 1, max(1, total // 24)):
+    for last in range(1, total + 1, max(1, total // 16)):
         public = tmp_path / f"public-{last}"
         if start is not None:
             publish(public, generation(store, start), blob=store.blob)
@@ -279,7 +279,7 @@ def test_killed_anywhere_the_tree_is_valid(tmp_path: Path, store: Shelves, start
         if killed.returncode == 0:
             break
         assert killed.returncode == -signal.SIGKILL, killed.stderr
-        assert verify(public) == [], last
+        assert not public.exists() or verify(public) == [], last
         publish(public, generation(store, 1), blob=store.blob)
         assert snapshot(public) == snapshot(complete), last
         assert not interrupted(public)
@@ -331,9 +331,8 @@ class Reader(Thread):
                 self.wrong.append(f"{path} has another hash")
             if sha256(self.read(connection, f"{path}.metadata")).hexdigest() != file["core-metadata"]["sha256"]:
                 self.wrong.append(f"{path}.metadata has another hash")
-            self.read(
-                connection, f"{folder.split('simple', maxsplit=1)[0]}{file['filename']}"
-            ) if "yanked" not in file and (not folder.startswith("/simple")) else None
+            if file["filename"].startswith("project_") and not folder.startswith("/simple"):
+                self.read(connection, urljoin(folder, f"../../{file['filename']}"))
 
     def read(self, connection: HTTPConnection, path: str) -> bytes:
         """One whole answer."""
@@ -353,11 +352,11 @@ def test_a_reader_sees_only_whole_answers(public: Path, store: Shelves) -> None:
         reader = Reader(url)
         reader.start()
         for number in range(50):
-            publish(public, generation(store, number % 2 + number // 10), blob=store.blob)
+            publish(public, generation(store, number // 2), blob=store.blob)
         reader.stop.set()
         reader.join()
     assert reader.wrong == []
-    assert reader.reads > 100
+    assert reader.reads > 500
     assert verify(public) == []
 
 
