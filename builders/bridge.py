@@ -165,7 +165,7 @@ class RunEnd:
     failed: tuple[tuple[str, str], ...]  # (task, text)
     blocked: tuple[str, ...]  # never tried, because something before them failed
     interrupted: bool
-    executed: int  # actions that ran
+    executed: tuple[str, ...]  # tasks whose actions ran
 
 
 class WheelyardReporter:
@@ -181,7 +181,7 @@ class WheelyardReporter:
     def __init__(self, outstream: TextIO, options: dict[str, object]) -> None:  # noqa: ARG002 - doit's signature
         self.progress.attach(outstream)
         self._selected: frozenset[str] = frozenset()
-        self._executed = 0
+        self._executed: set[str] = set()
         self._guard = threading.Lock()
         self._signals = Signals()
         self._held = contextlib.ExitStack()
@@ -215,7 +215,7 @@ class WheelyardReporter:
         """Come from a worker thread, at the real start of an action."""
         if task.actions:
             with self._guard:
-                self._executed += 1
+                self._executed.add(task.name)
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Say at once what went wrong; a bug brings its traceback. What could not be tried for it is only counted."""
@@ -268,7 +268,7 @@ class WheelyardReporter:
             failed=tuple(sorted(self.failed.items())),
             blocked=tuple(sorted(self.blocked)),
             interrupted=interrupted,
-            executed=self._executed,
+            executed=tuple(sorted(self._executed)),
         )
         try:
             summary = type(self).make_summary(end)

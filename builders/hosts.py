@@ -22,6 +22,9 @@ from builders.jobs import Ending, Input, Job, Outcome
 from builders.outputs import receive_folder
 
 LOG_BYTES = 64 * 1024**2
+# A job has a session of its own, so that it can be ended as a whole; this one ends it when doit itself is killed. The
+# pipe is its standard input, doit holds the other end, and the kernel closes that whatever becomes of doit.
+_LIFELINE = 'exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec /bin/sh -eu "$0" 3<&- < /dev/null'
 _PASSED_ON = ("PATH", "SDKROOT", "DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "ARCHFLAGS")
 
 
@@ -83,8 +86,8 @@ class HostExecutor:
         started = time.monotonic()
         with log.open("ab") as sink:
             process = subprocess.Popen(
-                ["/bin/sh", "-eu", str(root / "in" / "job.sh")],
-                stdin=subprocess.DEVNULL,
+                ["/bin/sh", "-c", _LIFELINE, str(root / "in" / "job.sh")],
+                stdin=subprocess.PIPE,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
                 cwd=root / "work",
@@ -98,6 +101,8 @@ class HostExecutor:
             finally:
                 _kill(process.pid)  # whatever the script left running
                 process.wait()
+                if process.stdin:
+                    process.stdin.close()
                 with self._changing:
                     self._running.discard(process.pid)
         return Outcome(ending=ending, code=process.returncode, seconds=time.monotonic() - started)

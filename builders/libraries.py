@@ -1,8 +1,8 @@
 """Which shared libraries the programs in a wheel need, read from their ELF headers; nothing is loaded or run.
 
-    wheel ─> read_programs ─> needed_libraries ─> (a LibrarySource hands them out) ─> needed_by ─> …
-                                     │
-    platform ─> promise_for ─────────┘   what every system with that tag has, from auditwheel's own policies
+wheel ─> read_programs ─> needed_libraries ─> (a LibrarySource hands them out) ─> needed_by ─> …
+                                 │
+platform ─> promise_for ─────────┘   what every system with that tag has, from auditwheel's own policies
 """
 
 from __future__ import annotations
@@ -10,19 +10,27 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
+import sys
+import sysconfig
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from builders.errors import RepairError
 from builders.machines import machine_of
 
-_TAG = re.compile(r"m(?:any|us)llinux_(?P<major>\d+)_(?P<minor>\d+)(?=_)", re.ASCII)
+if TYPE_CHECKING:
+    from elftools.elf.elffile import ELFFile
+
+_TAG = re.compile(r"(?:many|musl)linux_(?P<major>\d+)_(?P<minor>\d+)(?=_)", re.ASCII)
 _LOADER = re.compile(r".*ld-linux|ld64\.so\.[12]$", re.DOTALL)
 _HEAD = 4096
+_MOST = 1000  # of a list in an ELF file that may bite its own tail
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +59,7 @@ class Promise:
         return soname in self.libraries or bool(_LOADER.match(soname) or LIBPYTHON_RE.match(soname))
 
     def lacks(self, versions: Iterable[str]) -> tuple[str, ...]:
-        """Those of the symbol versions (GLIBC_2.38) that are too new; families that no policy speaks of do not count."""
+        """Those of the symbol versions (GLIBC_2.38) that are too new; families that no policy speaks of are free."""
         families = {version.partition("_")[0] for version in self.versions}
         return tuple(sorted({v for v in versions if v.partition("_")[0] in families and v not in self.versions}))
 
@@ -135,23 +143,70 @@ def _elf_machine(head: bytes) -> str:
 
 
 def _parse(stream: IO[bytes], name: str, machine: str) -> Program:
+    from elftools.elf.dynamic import DynamicSegment
     from elftools.elf.elffile import ELFFile
 
     stream.seek(0, os.SEEK_SET)
     try:
         elf = ELFFile(stream)
-        tags = [tag for segment in elf.iter_segments("PT_DYNAMIC") for tag in segment.iter_tags()]
-        needed = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")
-        soname = next((tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"), "")
+        tags = [tag for part in elf.iter_segments() if isinstance(part, DynamicSegment) for tag in part.iter_tags()]
+        needed = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")  # type: ignore[attr-defined]
+        sonames = [tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"]  # type: ignore[attr-defined]
         versions = tuple(sorted(set(_versions(elf))))
-    except Exception as error:  # noqa: BLE001 - a twisted ELF file makes its reader raise anything
+    except Exception as error:  # a twisted ELF file makes its reader raise anything
         raise RepairError(f"{name}: it begins like a program and cannot be read as one: {error!r}") from error
-    return Program(name=name, machine=machine, soname=soname, needed=needed, versions=versions)
+    return Program(name=name, machine=machine, soname=next(iter(sonames), ""), needed=needed, versions=versions)
 
 
-def _versions(elf: object) -> Iterable[str]:
+def _versions(elf: ELFFile) -> Iterator[str]:
     """The symbol versions that a program wants of its libraries: GLIBC_2.34, CXXABI_1.3.9 and the like."""
-    section = elf.get_section_by_name(".gnu.version_r")  # type: ignore[attr-defined]
-    for library, wanted in section.iter_versions() if section else ():
-        if not _LOADER.match(library.name):
-            yield from (version.name for version in wanted)
+    from elftools.elf.gnuversions import GNUVerNeedSection
+
+    section = elf.get_section_by_name(".gnu.version_r")
+    if isinstance(section, GNUVerNeedSection):
+        for library, wanted in islice(section.iter_versions(), _MOST):
+            if not _LOADER.match(library.name or ""):
+                yield from (version.name for version in islice(wanted, _MOST))
+
+
+class HostLibraries:
+    """This Linux machine's own shared libraries: those of the loader's cache, then its default folders."""
+
+    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
+        """Copy what is here for the machine that this Python is for."""
+        cache = _loader_cache()
+        folders = _default_folders()
+        ours = _machine(Path(sys.executable))
+        found = []
+        for soname in sonames:
+            places = [*cache.get(soname, ()), *(folder / soname for folder in folders)]
+            place = next((place for place in places if place.is_file() and _machine(place) == ours), None)
+            if place:
+                shutil.copyfile(place, destination / soname)
+                found.append(soname)
+        return tuple(found)
+
+
+def _machine(path: Path) -> str:
+    program = read_program(path)
+    return program.machine if program else ""
+
+
+def _loader_cache() -> dict[str, list[Path]]:
+    """What `ldconfig -p` lists; musl's loader has no cache, and nothing is listed."""
+    program = shutil.which("ldconfig", path="/sbin:/usr/sbin:/bin:/usr/bin")
+    if program is None:
+        return {}
+    listed = subprocess.run([program, "-p"], capture_output=True, text=True, errors="replace", timeout=60, check=False)
+    places: dict[str, list[Path]] = {}
+    for line in listed.stdout.splitlines():
+        name, arrow, place = line.partition(" => ")
+        if arrow and name.startswith("\t"):
+            places.setdefault(name.split()[0], []).append(Path(place.strip()))
+    return places
+
+
+def _default_folders() -> tuple[Path, ...]:
+    triplet = sysconfig.get_config_var("MULTIARCH")
+    multiarch = (f"/lib/{triplet}", f"/usr/lib/{triplet}") if triplet else ()
+    return tuple(map(Path, (*multiarch, "/lib64", "/usr/lib64", "/lib", "/usr/lib", "/usr/local/lib")))

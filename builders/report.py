@@ -45,15 +45,19 @@ def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Fai
 def _one_line(text: str) -> str:
     """What a person reads in a list: a bug's traceback stands above already, and ends with what it is."""
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
-    return lines[-1] if any(line.startswith("Traceback ") for line in lines) else " ".join(lines)
+    if any(line.startswith("Traceback ") for line in lines):
+        return lines[-1]
+    return " ".join(line if line[-1] in ".,;:" else f"{line};" for line in lines).removesuffix(";")
 
 
 def _step(plan: Plan | None, name: str) -> Step | None:
     return next((step for step in plan.steps if step.name == name), None) if plan else None
 
 
-def summary(yard: Yard, run: Run, ran: Ran, *, executed: int, interrupted: bool, decisions: tuple[str, ...]) -> Summary:
-    """A run's summary; `decisions` are the merged index's own sentences."""
+def summary(
+    yard: Yard, run: Run, ran: Ran, *, executed: tuple[str, ...], interrupted: bool, decisions: tuple[str, ...]
+) -> Summary:
+    """A run's summary; `decisions` are the merged index's own sentences. To skip a platform is to do nothing."""
     states = _platform_states(yard, ran, run)
     published = (yard.workspace.root / "public" / "manifest.json").is_file()
     progress = yard.progress
@@ -67,14 +71,14 @@ def summary(yard: Yard, run: Run, ran: Ran, *, executed: int, interrupted: bool,
         install=_install_lines(yard, states) if published else (),
         decisions=decisions,
         failures=failures(yard, ran, run.plans),
-        executed=executed,
+        executed=sum(_platform_of(task) not in run.skipped for task in executed),
         interrupted=interrupted,
     )
 
 
 def _platform_states(yard: Yard, ran: Ran, run: Run) -> tuple[PlatformState, ...]:
     """What each platform of this run came to; those that it did not touch are left out."""
-    troubled = {task.partition(":")[2].partition("/")[0] for task in (*dict(ran.failed), *ran.blocked)}
+    troubled = {_platform_of(task) for task in (*dict(ran.failed), *ran.blocked)}
     states = []
     for platform in yard.workspace.platforms:
         name = platform.name
@@ -90,6 +94,10 @@ def _platform_states(yard: Yard, ran: Ran, run: Run) -> tuple[PlatformState, ...
         elif run.is_complete(platform):
             states.append(PlatformState(name=name, state="complete"))
     return tuple(states)
+
+
+def _platform_of(task: str) -> str:
+    return task.partition(":")[2].partition("/")[0]
 
 
 def _install_lines(yard: Yard, states: Sequence[PlatformState]) -> tuple[str, ...]:

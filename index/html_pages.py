@@ -29,8 +29,12 @@ def root_page(projects: Iterable[str]) -> str:
 
 
 def flat_page(platform: str, wheels: Iterable[Wheel]) -> str:
-    """What `pip install --no-index -f URL` and wget read of a platform's folder, where a server lists none."""
-    return _page(f"Wheels for {platform}", "".join(_link(wheel, quoted(wheel.filename)) for wheel in wheels))
+    """What `pip install --no-index -f URL` and wget read of a platform's folder, where a server lists none.
+
+    pip reads it for `-f DIR` too, and would ask for any .metadata that it names: there is none in this folder.
+    """
+    links = "".join(_link(wheel, quoted(wheel.filename), metadata=False) for wheel in wheels)
+    return _page(f"Wheels for {platform}", links)
 
 
 @lru_cache(maxsize=16384)
@@ -39,7 +43,7 @@ def markup(text: str) -> str:
     return escape(cleaned(text))
 
 
-def _link(wheel: Wheel, url: str) -> str:
+def _link(wheel: Wheel, url: str, *, metadata: bool = True) -> str:
     """One file.
 
     "The URL SHOULD include a hash in the form of a URL fragment." "Repositories MAY include a data-requires-python
@@ -48,10 +52,8 @@ def _link(wheel: Wheel, url: str) -> str:
     """
     python = "" if wheel.requires_python is None else f' data-requires-python="{markup(wheel.requires_python)}"'
     yanked = "" if wheel.yanked is None else f' data-yanked="{markup(wheel.yanked)}"'
-    return (
-        f'<a href="{url}#sha256={wheel.sha256}"{python} data-core-metadata="sha256={wheel.metadata_sha256}"{yanked}>'
-        f"{escape(wheel.filename)}</a><br>\n"
-    )
+    core = f' data-core-metadata="sha256={wheel.metadata_sha256}"' if metadata else ""
+    return f'<a href="{url}#sha256={wheel.sha256}"{python}{core}{yanked}>{escape(wheel.filename)}</a><br>\n'
 
 
 def _page(title: str, body: str, head: str = "") -> str:

@@ -128,7 +128,7 @@ def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
     stage = tree.public / STAGE
     pending = sorted(stage.glob("*.json")) if stage.is_dir() else []
     main = tree.public / MANIFEST
-    if not main.exists() and not pending:
+    if not main.exists() and not stage.is_dir():
         tree.say(MANIFEST, "is missing")
     for path in [main] * main.exists() + pending:
         try:
@@ -396,6 +396,8 @@ def _difference(one: list[_File], other: list[_File]) -> str:
 
 def _state(path: Path) -> tuple[int, str]:
     try:
+        if not path.is_file():
+            return -1, "not a regular file"
         with path.open("rb") as file:
             digest, size = hashlib.sha256(), 0
             while block := file.read(1 << 20):

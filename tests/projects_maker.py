@@ -13,6 +13,8 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.archive_makers import wheel_bytes
+
 PROJECTS = Path(__file__).parent / "projects"
 
 
@@ -34,6 +36,17 @@ def make_sdist(
     destination.mkdir(parents=True, exist_ok=True)
     path = destination / f"{stem}.tar.gz"
     path.write_bytes(gzip.compress(_tar(stem, files), mtime=0))
+    return path
+
+
+def make_wheel(destination: Path, name: str, version: str = "1.0", *, requires: Sequence[str] = ()) -> Path:
+    """Write `<name>-<version>-py3-none-any.whl`, with one module of that name, into a folder."""
+    stem = f"{name.replace('-', '_')}-{version}"
+    module = {f"{name.replace('-', '_')}.py": f"WORD = {version!r}\n".encode()}
+    metadata = _metadata(name, version, requires, "")
+    destination.mkdir(parents=True, exist_ok=True)
+    path = destination / f"{stem}-py3-none-any.whl"
+    path.write_bytes(wheel_bytes(module, info=f"{stem}.dist-info", metadata=metadata))
     return path
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import socket
 import tarfile
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.conftest import CHECKOUT, PREPARE, Bench, Ran
 
 if TYPE_CHECKING:
     import docker
+    from docker.models.containers import Container
 
 PROJECTS = CHECKOUT / "tests" / "projects"
 PLATFORMS = ("debian-bullseye", "debian-trixie")
@@ -106,6 +106,23 @@ def in_clean_container(bench: Bench, platform: str, script: str) -> Ran:
         client.close()
 
 
+def containers_of(bench: Bench) -> list[Container]:
+    """The containers, running or not, that runs on this workspace left on the engine."""
+    return list(engine().containers.list(all=True, filters={"label": f"wheelyard.workspace={bench.root.resolve()}"}))
+
+
+@contextmanager
+def bystander() -> Iterator[Container]:
+    """A running container of a workspace elsewhere."""
+    client = engine()
+    labels = {"wheelyard.workspace": "/another/workspace", "wheelyard.run": "another"}
+    container = client.containers.run("debian:bullseye", ["sleep", "600"], labels=labels, init=True, detach=True)
+    try:
+        yield container
+    finally:
+        container.remove(force=True)
+
+
 # --- sdists of our own ------------------------------------------------------------------------------------------------
 
 
@@ -129,10 +146,10 @@ def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return None if "__pycache__" in entry.name else entry
 
 
-def wheel_of(bench: Bench, project: str) -> Path:
-    """The one published wheel of a project."""
-    (found,) = (bench.root / "public" / "files").glob(f"*/*/{project.replace('-', '_')}-*.whl")
-    return found
+def wheel_of(bench: Bench, project: str, *, platform: str = "debian-bullseye") -> Path:
+    """A platform's one wheel of a project, where its bytes lie in the tree."""
+    (found,) = (bench.root / "public" / platform).glob(f"{project.replace('-', '_')}-*.whl")
+    return found.resolve()
 
 
 def member(wheel: Path, name: str) -> bytes:
@@ -151,7 +168,7 @@ def record_of(bench: Bench, project: str) -> dict[str, Any]:
 def tree_state(folder: Path) -> dict[str, str | bytes]:
     """Every path of a folder with its bytes, or with where it links to."""
     return {
-        path.relative_to(folder).as_posix(): os.readlink(path) if path.is_symlink() else path.read_bytes()
+        path.relative_to(folder).as_posix(): str(path.readlink()) if path.is_symlink() else path.read_bytes()
         for path in sorted(folder.rglob("*"))
         if path.is_symlink() or path.is_file()
     }
@@ -183,10 +200,8 @@ class Gate:
     def _answer(self, link: socket.socket) -> None:
         with link:
             self.open.wait(600)
-            try:
+            with suppress(OSError):  # the caller was killed meanwhile
                 link.sendall(b"welcome")
-            except OSError:
-                pass  # the caller was killed meanwhile
 
 
 @contextmanager
@@ -195,8 +210,8 @@ def gate() -> Iterator[Gate]:
     client = engine()
     bridge = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
     client.close()
-    with socket.create_server(("0.0.0.0", 0)) as listener:
-        host = bridge.get("Gateway") or bridge["Subnet"].rpartition(".")[0] + ".1"
+    host = bridge.get("Gateway") or bridge["Subnet"].rpartition(".")[0] + ".1"
+    with socket.create_server((host, 0)) as listener:
         made = Gate(address=f"{host}:{listener.getsockname()[1]}")
         threading.Thread(target=made.serve, args=(listener,), daemon=True).start()
         yield made

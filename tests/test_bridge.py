@@ -36,7 +36,7 @@ if BAD == "configuration":
 
 def summary(end):
     print("end:", [name for name, _ in end.failed], list(end.blocked), end.interrupted)
-    return Summary(executed=end.executed, built=PROGRESS.tally("built"), interrupted=end.interrupted)
+    return Summary(executed=len(end.executed), built=PROGRESS.tally("built"), interrupted=end.interrupted)
 
 REPORTER = bridge.reporter(PROGRESS, summary)
 DOIT_CONFIG = {

@@ -1,0 +1,244 @@
+"""What a stranger finds who reads the tree again: every kind of damage, by name, and nothing where nothing is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from index import verify as module
+from index.publish import publish
+from index.tree import tree
+from index.verify import verify
+from tests.index_makers import Shelves, platform
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    """A small tree with everything in it: two platforms, a clash, a local version, a yanked file, a former build."""
+    store = Shelves(tmp_path / "store")
+    foo, bar = store.wheel("foo", python=">=3.9, <4"), store.wheel("bar", "1.0+local.1", requires=["foo"])
+    gone = store.wheel("foo", "0.9", yanked="bad <b>")
+    before, after, other = (store.wheel("baz", body=text) for text in ("before", "after", "other"))
+    whole = tree(
+        [
+            platform("old", [foo, bar, gone, before, after], sets={"base": [foo, bar]}),
+            platform("new", [foo, other], libc=(2, 41), sets={"base": [foo]}),
+        ],
+        url="http://mirror.example/pypi",
+        metadata=store.metadata,
+    )
+    publish(tmp_path / "public", whole, blob=store.blob)
+    for path in (tmp_path / "public").glob("files/*/*/*"):  # no longer the store's: the tests damage them
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data)
+    return tmp_path / "public"
+
+
+def wheel(public: Path, name: str = "foo-1.0") -> Path:
+    return next(public.glob(f"files/*/*/{name}-*.whl"))
+
+
+def flip(path: Path, at: int = -30) -> None:
+    """One bit."""
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def sign(public: Path, *paths: str) -> Path:
+    """Make the manifest agree with what was altered, as somebody would who wants to hide it."""
+    manifest = json.loads((public / "manifest.json").read_text())
+    for name in paths:
+        data = (public / name).read_bytes()
+        manifest["paths"][name] = {"size": len(data), "sha256": sha256(data).hexdigest()}
+    (public / "manifest.json").write_text(json.dumps(manifest))
+    return public
+
+
+def link(public: Path, path: str, target: str) -> Path:
+    """One more link."""
+    (public / path).symlink_to(target)
+    return public
+
+
+def edit(public: Path, path: str, old: str, new: str) -> Path:
+    """Alter one page and its line in the manifest."""
+    text = (public / path).read_text()
+    assert re.search(old, text)
+    (public / path).write_text(re.sub(old, new, text))
+    return sign(public, path)
+
+
+def test_all_is_right(public: Path) -> None:
+    """A tree as it was published, also under another name and with its links made into files."""
+    assert verify(public) == []
+    copy = public.with_name("stick")
+    shutil.copytree(public, copy, symlinks=False)
+    assert verify(copy) == []
+
+
+def test_it_runs_alone(public: Path, tmp_path: Path) -> None:
+    """One file, copied out of the checkout, run by a Python that knows no other: 0, and 1 with the findings."""
+    alone = shutil.copy(module.__file__, tmp_path / "verify.py")
+    command = [sys.executable, "-I", "-S", str(alone), str(public)]
+    good = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert (good.returncode, good.stdout, good.stderr) == (0, "all is right\n", "")
+    flip(wheel(public))
+    bad = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path)
+    assert (bad.returncode, bad.stderr) == (1, "")
+    assert "foo-1.0-py3-none-any.whl: is not what was published" in bad.stdout
+
+
+def test_a_flipped_bit_is_found_wherever_it_is(public: Path) -> None:
+    """In each single file of the tree, the manifest included."""
+    for path in sorted(one for one in public.rglob("*") if one.is_file() and not one.is_symlink()):
+        before = path.read_bytes()
+        flip(path, at=len(before) // 2)
+        findings = verify(public)
+        name = path.relative_to(public).as_posix()
+        assert findings, name
+        assert name == "manifest.json" or any(one.startswith(f"{name}: is not what was published") for one in findings)
+        path.write_bytes(before)
+    assert verify(public) == []
+
+
+def test_a_missing_file_is_found(public: Path) -> None:
+    """Each file and each link, one at a time."""
+    for path in sorted(one for one in public.rglob("*") if one.is_symlink() or one.is_file()):
+        spare = public.with_name("spare")
+        path.rename(spare)
+        name = path.relative_to(public).as_posix()
+        assert any(one.startswith(f"{name}: is missing") for one in verify(public)), name
+        spare.rename(path)
+    assert verify(public) == []
+
+
+ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "an orphan": (lambda public: (public / "files" / "x.whl").write_text("x"), r"files/x.whl: nothing points to it"),
+    "an orphan in the manifest": (
+        lambda public: [(public / "files" / "x.whl.metadata").write_text("x"), sign(public, "files/x.whl.metadata")],
+        r"files/x.whl.metadata: has no wheel beside it",
+    ),
+    "a link that dangles": (
+        lambda public: link(public, "old/x.whl", "../nowhere.whl"),
+        r"old/x.whl: is a link to ../nowhere.whl, where no file is",
+    ),
+    "a link out of the tree": (
+        lambda public: link(public, "old/x.whl", "/etc/passwd"),
+        r"old/x.whl: is a link to /etc/passwd",
+    ),
+    "a page that dropped a file in HTML": (
+        lambda public: edit(public, "old/simple/foo/index.html", r"<a href=.*foo-1.0.*\n", ""),
+        r"old/simple/foo: HTML and JSON disagree about foo-1.0-py3-none-any.whl",
+    ),
+    "another hash in JSON": (
+        lambda public: edit(
+            public, "simple/foo/index.v1_json", r'"hashes":{"sha256":"....', '"hashes":{"sha256":"0000'
+        ),
+        r"simple/foo: HTML and JSON disagree about",
+    ),
+    "another size in JSON": (
+        lambda public: edit(public, "simple/foo/index.v1_json", r'"size":\d+', '"size":1'),
+        r"simple/foo/index.v1_json: foo-.*: has \d+ bytes, and the page says 1",
+    ),
+    "another Requires-Python in both": (
+        lambda public: [
+            edit(public, "simple/foo/index.html", "&gt;=3.9, &lt;4", "&gt;=2"),
+            edit(public, "simple/foo/index.v1_json", ">=3.9, <4", ">=2"),
+        ],
+        r"simple/foo/index.html: foo-1.0-py3-none-any.whl requires Python >=3.9, <4, and the page says >=2",
+    ),
+    "a link to another host": (
+        lambda public: edit(public, "simple/foo/index.html", r'href="../..', 'href="http://evil.example/'),
+        r"simple/foo/index.html: links to 'http://evil.example/.*', which is outside the tree",
+    ),
+    "a project that no list names": (
+        lambda public: [
+            edit(public, "simple/index.html", r"<a href=.*foo.*\n", ""),
+            edit(public, "simple/index.v1_json", r'\{"name":"foo"\}', '{"name":"bar"}'),
+        ],
+        r"simple/foo: no list names it",
+    ),
+    "a project without a page": (
+        lambda public: edit(public, "simple/index.html", ">foo<", ">fob<"),
+        r"simple/index.html: lists 'fob', which has no page",
+    ),
+    "a page that is no HTML5": (
+        lambda public: edit(public, "simple/index.html", "<!DOCTYPE html>\n", ""),
+        r"simple/index.html: has no HTML5 doctype",
+    ),
+    "another api-version": (
+        lambda public: edit(public, "simple/index.v1_json", "1[.]4", "2.0"),
+        r"simple/index.v1_json: is not of api-version 1.4",
+    ),
+    "a wheel for one machine": (
+        lambda public: edit(public, "simple/foo/index.html", ">foo-1.0-py3-none-any", ">foo-1.0-py3-none-linux_x86_64"),
+        r"simple/foo/index.html: offers foo-1.0-py3-none-linux_x86_64.whl to machines",
+    ),
+    "metadata that is not the wheel's": (
+        lambda public: [
+            path := next(public.glob("files/*/*/foo-1.0-*.metadata")),
+            path.write_text("Metadata-Version: 2.1\nName: foo\nVersion: 1.0\nRequires-Dist: evil\n"),
+            sign(public, path.relative_to(public).as_posix()),
+        ],
+        r"foo-1.0-py3-none-any.whl.metadata: is not the METADATA in the wheel",
+    ),
+    "a yanked file in the folder": (
+        lambda public: [
+            path := wheel(public, "foo-0.9"),
+            link(public, f"old/{path.name}", f"../{path.relative_to(public)}"),
+        ],
+        r"old/foo-0.9-py3-none-any.whl: is not what the platform's index offers",
+    ),
+    "a page for people that leads nowhere": (
+        lambda public: edit(public, "index.html", r'href="old/simple/"', 'href="young/simple/"'),
+        r"index.html: links to young/simple, which is not there",
+    ),
+    "a wheel under another hash": (
+        lambda public: [
+            path := wheel(public, "bar-1.0+local.1"),
+            path.write_bytes(path.read_bytes() + b"x"),
+            sign(public, path.relative_to(public).as_posix()),
+        ],
+        r"bar-1.0\+local.1-py3-none-any.whl: is not in the folder of its own hash",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ALTERATIONS))
+def test_what_is_altered_is_found(public: Path, name: str) -> None:
+    """Also where the manifest was made to agree: each thing is compared with at least one other."""
+    alter, expected = ALTERATIONS[name]
+    alter(public)
+    assert any(re.search(expected, finding, re.DOTALL) for finding in verify(public)), verify(public)
+
+
+def test_control_sequences_of_a_name_are_not_printed(public: Path) -> None:
+    """A finding is for a terminal."""
+    (public / "x\x1b[2J\n").write_text("")
+    [finding] = verify(public)
+    assert "\x1b" not in finding
+    assert "\n" not in finding
+
+
+def test_what_cannot_be_read_is_a_finding(public: Path) -> None:
+    """No traceback for a FIFO, a folder in the place of a page, a manifest of nonsense."""
+    page = public / "simple" / "foo" / "index.html"
+    page.unlink()
+    page.mkdir()
+    os.mkfifo(public / "files" / "fifo")
+    (public / "manifest.json").write_text('{"paths": [1]}')
+    findings = verify(public)
+    assert any("manifest.json: cannot be read" in one for one in findings)
+    assert any("files/fifo" in one for one in findings)
+    assert verify(public / "nothing") == [f"{public / 'nothing'}: there is no such folder"]
