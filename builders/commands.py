@@ -20,6 +20,18 @@ mkdir "$WORK/src"
 "$WORK/env/bin/python" -c 'import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])' \\
     "$IN/sdist/"{sdist} "$WORK/src"
 """
+PROVE = """
+mkdir -p "$HOME"
+if ! "$PYTHON" -m pip --version; then
+    echo "the platform has no pip to prove with: install one in its pre-command, or say prove: false"
+    exit 1
+fi
+"$PYTHON" -m pip --disable-pip-version-check --no-cache-dir install --no-index --find-links "$IN/wheels" \\
+    --no-compile --no-warn-script-location --target "$WORK/site" -r "$IN/requirements.txt"
+export PYTHONPATH="$WORK/site" PYTHONDONTWRITEBYTECODE=1
+"$PYTHON" -m pip --disable-pip-version-check check
+"$PYTHON" "$IN/imports.py" "$IN/modules.txt" "$OUT/failed.json"
+"""
 # What makes a build's bytes depend on its inputs alone (reproducible-builds.org, SOURCE_DATE_EPOCH specification).
 _SETTLED = (("PYTHONHASHSEED", "0"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PIP_CONFIG_FILE", "/dev/null"))
 

@@ -55,6 +55,10 @@ class RepairError(WheelyardError):
     """A wheel needs libraries that cannot be grafted, or symbols newer than its platform has."""
 
 
+class ProofError(WheelyardError):
+    """What was made does not install or import on a clean copy of its platform."""
+
+
 class StoreError(WheelyardError):
     """The store cannot be read or written, or holds something that it should not."""
 

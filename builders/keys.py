@@ -103,6 +103,7 @@ COUNT = matching(r"[1-9][0-9]{1,6}", "a whole number from 10 to 9999999", int)
 HOST_NAME = matching(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a host name, such as files.index.example", str.lower)
 PATTERN = matching(r"[A-Za-z0-9._*?-]+", 'a project name, * and ? for any letters, such as "acme-*"', normalized)
 PROJECT = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a project name", normalized)
+MODULE = matching(r"[A-Za-z_][A-Za-z0-9_]*", "a top-level module's name", str)
 
 # What a person may look for in a platform, and why it is not there.
 _NOT_OFFERED = {
@@ -172,7 +173,12 @@ BUILD_CONSTRAINTS = Key(
     name="build-constraints", kind=listing(TEXT, '"Cython<3"'), help="Bounds for what this package is built with."
 )
 NETWORK = Key(name="network", kind=FLAG, help="This build may reach the network; recorded and shown.")
-BUILD = section((FROM, PRE_COMMAND, ENV, BUILD_CONSTRAINTS, NETWORK, LIMITS), why=_NOT_OFFERED)
+NOT_IMPORTED = Key(
+    name="not-imported",
+    kind=listing(MODULE, "tkinter_app"),
+    help="Modules that need a display or a server: the proof does not import them.",
+)
+BUILD = section((FROM, PRE_COMMAND, ENV, BUILD_CONSTRAINTS, NETWORK, NOT_IMPORTED, LIMITS), why=_NOT_OFFERED)
 
 PUBLISH_URL = Key(name="url", kind=url("http", "https", "file"), help="Where the tree will be served; for pip.conf.")
 PUBLISH = Key(name="publish", kind=section((PUBLISH_URL,)), help="How clients will reach the tree.")

@@ -110,6 +110,19 @@ def make_step(yard: Yard, platform: Platform, step: Step, plan: Plan) -> Record:
     return obtain(yard, ground_of(yard, platform), step, plan.by_fingerprint())
 
 
+def prove_platform(yard: Yard, platform: Platform, plan: Plan) -> None:
+    """Install and import every set that is not proven yet, on a clean copy of the platform."""
+    from builders.proving import prove
+
+    yard.progress.begin(platform.name, "PROVE", platform=platform.name)
+    try:
+        prove(yard, ground_of(yard, platform), plan)
+    except BaseException:
+        yard.progress.done(platform.name, outcome="failed")
+        raise
+    yard.progress.done(platform.name, outcome="done")
+
+
 def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:
     """State that a platform is complete: from now on the index has it. What was published before stays."""
     finished = yard.store.finished()

@@ -57,6 +57,7 @@ class BuildSettings:
     env: tuple[tuple[str, str], ...] = ()
     build_constraints: tuple[str, ...] = ()
     network: bool = False
+    not_imported: tuple[str, ...] = ()
     limits: Limits | None = None
     limits_said: tuple[str, ...] = ()  # the fields of `limits` that were written down; the others are the defaults'
 

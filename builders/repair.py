@@ -272,7 +272,8 @@ def _retag(work: _Work, tag: str, out: Path) -> Path:
     """The wheel with `tag` in place of every platform it claims."""
     made = work.scratch / f"made-{tag}"
     made.mkdir()
-    said = _run(work, [_RETAG, str(work.wheel), str(made), tag, *work.claims])
+    replaced = [claim for claim in work.claims if claim != tag]
+    said = _run(work, [_RETAG, str(work.wheel), str(made), tag, *replaced])
     if said is not None:
         raise _refused(work, "auditwheel", said)
     return _only(work, made, out)

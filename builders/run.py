@@ -56,7 +56,10 @@ class Run:
     def complete(self, platform: Platform) -> None:
         """State that the platform has all its wheels."""
         if platform.name not in self.skipped:
-            pipeline.complete_platform(self.yard, platform, self.plans[platform.name])
+            plan = self.plans[platform.name]
+            if platform.prove:
+                pipeline.prove_platform(self.yard, platform, plan)
+            pipeline.complete_platform(self.yard, platform, plan)
 
     def plan(self, platform: Platform) -> Plan | None:
         """The platform's plan: this run's, or the one that was kept and still holds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 import zipfile
 from collections.abc import Callable
 from importlib.metadata import version
@@ -15,12 +16,15 @@ from builders.errors import UpstreamError
 from builders.pages import IndexFile
 from builders.wheels import read_wheel
 
+_FINDING = threading.Lock()  # sysconfig, which is asked, answers wrongly where two threads ask it first
+
 
 def uv_for_host() -> Path:
     """uv's program for this machine: our own dependency."""
     from uv import find_uv_bin
 
-    return Path(find_uv_bin())
+    with _FINDING:
+        return Path(find_uv_bin())
 
 
 def uv_for_image(

@@ -149,6 +149,14 @@ class Yard:
             image = tooled_image(self.engine, image, self._uv(facts.machine))
         return ContainerExecutor(self.engine, image, facts.executable)
 
+    def bare_executor(self, platform: Platform, facts: Facts) -> ContainerExecutor | HostExecutor:
+        """A clean copy of the platform: its own image, without any tool of ours."""
+        if platform.host:
+            return self.host_executor(facts.executable)
+        from builders.containers import ContainerExecutor
+
+        return ContainerExecutor(self.engine, facts.image, facts.executable)
+
     def host_executor(self, python: str, settings: BuildSettings | None = None) -> HostExecutor:
         """This machine; a package's pre-command never runs here."""
         from builders.hosts import HostExecutor

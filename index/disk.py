@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import file_digest, sha256
@@ -91,15 +91,16 @@ class Root:
         state = self.state(path)
         return state is not None and stat.S_ISDIR(state.st_mode)
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, pieces: Iterable[bytes]) -> None:
         """A new file; its folder exists. Not durable before `sync`."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=self.fd)
         try:
             if self._umask_hides:
                 os.fchmod(fd, 0o644)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(fd, view) :]
+            for piece in pieces:
+                view = memoryview(piece)
+                while view:
+                    view = view[os.write(fd, view) :]
         finally:
             os.close(fd)
         self._unsynced.append(path)
@@ -115,7 +116,7 @@ class Root:
         try:
             os.link(path, spare, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         except OSError:
-            self.write(spare, self.read(path))
+            self.write(spare, (self.read(path),))
         self.replace(spare, other)
 
     def place(self, source: Path, path: str, expected: str) -> int:

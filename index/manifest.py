@@ -6,21 +6,28 @@ It names no time and no host, and not itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from json.encoder import encode_basestring_ascii
 
 NAME = "manifest.json"
 VERSION = 1
+_PIECE = 4096  # lines
 
 FileState = tuple[int, str]  # size, sha256
 State = FileState | str  # a file, or the target of a link
 States = Mapping[str, State]
 
 
-def printed(states: States) -> bytes:
-    """The text, sorted by path."""
-    lines = ",\n".join(f"{encode_basestring_ascii(path)}:{_state(states[path])}" for path in sorted(states))
-    return f'{{"version":{VERSION},"paths":{{\n{lines}\n}}}}\n'.encode()
+def printed(states: States) -> Iterator[bytes]:
+    """The text, sorted by path, a piece at a time: 100,000 wheels make 70 MB of it."""
+    yield b'{"version":%d,"paths":{' % VERSION
+    paths = sorted(states)
+    for start in range(0, len(paths), _PIECE):
+        lines = ",\n".join(
+            f"{encode_basestring_ascii(path)}:{_state(states[path])}" for path in paths[start : start + _PIECE]
+        )
+        yield f"{',' if start else ''}\n{lines}".encode()
+    yield b"\n}}\n"
 
 
 def parsed(data: bytes) -> dict[str, State]:

@@ -10,7 +10,8 @@ valid tree, and in `.publishing/` the manifests of all that may lie about: for t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -56,14 +57,14 @@ class _Staged:
     files: int = 0
     added_bytes: int = 0
 
-    def result(self, text: bytes, removed: int = 0) -> Published:
+    def result(self, digest: str, removed: int = 0) -> Published:
         return Published(
             pages=self.pages,
             links=self.links,
             files=self.files,
             added_bytes=self.added_bytes,
             removed=removed,
-            manifest=sha256(text).hexdigest(),
+            manifest=digest,
         )
 
 
@@ -97,12 +98,11 @@ def _publish(root: Root, tree: Tree, blob: Blob) -> Published:
     known = Known.read(root)
     try:
         staged = _stage(root, tree, blob, known)
-        text = manifest.printed(staged.states)
-        gone = {path for path in known.paths - staged.states.keys() if is_inside(path)}
-        if not (staged.pages or staged.links or staged.files or gone or known.interrupted) and known.text == text:
+        gone = {path for path in known.left if is_inside(path)}
+        digest = _announce(root, known, staged)
+        if not (staged.pages or staged.links or staged.files or gone or known.interrupted or digest != known.digest):
             root.remove_all(STAGE)
-            return staged.result(text)
-        _announce(root, known, text)
+            return staged.result(digest)
         root.sync()
     except BaseException:
         _clear(root, known)
@@ -115,7 +115,7 @@ def _publish(root: Root, tree: Tree, blob: Blob) -> Published:
     root.sync()
     root.remove_all(STAGE)
     root.touch(manifest.NAME)
-    return staged.result(text, removed)
+    return staged.result(digest, removed)
 
 
 def _stage(root: Root, tree: Tree, blob: Blob, known: Known) -> _Staged:
@@ -158,17 +158,25 @@ def _stage_pages(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
         staged.states[checked_path(path)] = state = len(data), sha256(data).hexdigest()
         if not known.holds_page(root, path, state):
             root.make_folders(f"{_PAGES}/{path.rpartition('/')[0]}")
-            root.write(f"{_PAGES}/{path}", data)
+            root.write(f"{_PAGES}/{path}", (data,))
             staged.pages += 1
 
 
-def _announce(root: Root, known: Known, text: bytes) -> None:
-    """Leave the manifests of both trees, the old and the new, until the one has become the other."""
+def _announce(root: Root, known: Known, staged: _Staged) -> str:
+    """Leave the manifests of both trees, the old and the new, until the one has become the other; gives the new hash."""
     root.remove(f"{STAGE}/{manifest.NAME}")
-    root.write(f"{STAGE}/{manifest.NAME}", text)
-    root.twin(f"{STAGE}/{manifest.NAME}", f"{STAGE}/{sha256(text).hexdigest()}.json")
-    if known.text:
-        root.twin(manifest.NAME, f"{STAGE}/{sha256(known.text).hexdigest()}.json")
+    digest = sha256()
+    root.write(f"{STAGE}/{manifest.NAME}", _hashed(manifest.printed(staged.states), digest))
+    root.twin(f"{STAGE}/{manifest.NAME}", f"{STAGE}/{digest.hexdigest()}.json")
+    if known.since:
+        root.twin(manifest.NAME, f"{STAGE}/{known.digest}.json")
+    return digest.hexdigest()
+
+
+def _hashed(pieces: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for piece in pieces:
+        digest.update(piece)
+        yield piece
 
 
 def _bring(root: Root, staged: str, place: str) -> None:

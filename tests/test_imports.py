@@ -70,7 +70,7 @@ def test_what_runs_on_a_platform_stands_alone() -> None:
     assert set().union(*map(packages_of, inside)) - sys.stdlib_module_names <= {"packaging"}
 
 
-@pytest.mark.parametrize("words", [["list"], ["list", "--all"], ["info", "index"]])
+@pytest.mark.parametrize("words", [["list"], ["list", "--all"], ["help", "index"]])
 def test_heavy_libraries_wait(bench: Bench, words: list[str]) -> None:
     """To load the graph and to look at it imports no library that only real work needs."""
     bench.write("platforms.yaml", PLATFORMS)

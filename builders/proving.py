@@ -1,0 +1,104 @@
+"""Proof: what is about to be published installs on a clean copy of its platform, with no network, and imports.
+
+Each set by itself, with the platform's own pip, in the box: `pip install --no-index`, `pip check`, and an import of every
+top-level module. Done only when the wheels, the image or the excuses have changed since the last proof.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from builders import commands
+from builders.errors import ProofError
+from builders.jobs import Input, Job
+from builders.plan import Ground, Plan
+from builders.store import Record, write_file
+from builders.yard import Yard, refuse_unconfined
+
+_IMPORTS = Path(__file__).parent / "inside" / "imports.py"
+
+
+def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
+    """Prove every set of a platform that was not proven as it is now; ProofError says what failed and how."""
+    refuse_unconfined(ground.platform)
+    failures = []
+    for one in ground.platform.sets:
+        records = [yard.store.needed_record(step.fingerprint) for step in plan.steps if one.name in step.sets]
+        key = _key(ground, records, yard)
+        if key not in _proven(yard, ground):
+            failure = _prove_set(yard, ground, one.name, records)
+            if failure:
+                failures.append(failure)
+            else:
+                _keep(yard, ground, key)
+    if failures:
+        raise ProofError(
+            "\n".join(failures),
+            hint="excuse what needs a display or a server: `builds: NAME: not-imported: [MODULE]`; or `prove: false`",
+        )
+
+
+def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> str:
+    """"" where the set is proven, else a sentence."""
+    platform = ground.platform.name
+    job = Job(
+        label=f"{platform}/prove",
+        script=commands.PROVE,
+        inputs=(
+            Input(name="requirements.txt", content=_lines(f"{record.project}=={record.version}" for record in records)),
+            Input(name="modules.txt", content=_lines(_modules(yard, record) for record in records)),
+            Input(name="imports.py", content=_IMPORTS),
+            *(Input(name=f"wheels/{one.filename}", content=yard.store.blob(one.sha256)) for one in records),
+        ),
+        limits=ground.platform.limits,
+    )
+    executor = yard.bare_executor(ground.platform, ground.facts)
+    log = yard.fresh_log(platform, f"prove-{name}")
+    with tempfile.TemporaryDirectory(dir=yard.store.scratch()) as folder:
+        out = Path(folder, "out")
+        out.mkdir()
+        outcome = executor.run(job, out=out, log=log)
+        if not outcome.ok:
+            said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
+            return f"set {name} does not install on {platform}: {said[0]} (log: {log})"
+        failed = json.loads((out / "failed.json").read_text(encoding="utf-8"))
+    if not failed:
+        return ""
+    told = "; ".join(f"{module}: {why}" for module, why in sorted(failed.items()))
+    return f"set {name} on {platform}: what was installed cannot be imported: {told}"
+
+
+def _modules(yard: Yard, record: Record) -> str:
+    excused = yard.workspace.build_settings(canonicalize_name(record.project)).not_imported
+    return " ".join([record.project, *(name for name in record.modules if name not in excused)])
+
+
+def _lines(texts: Iterable[str]) -> bytes:
+    return "".join(f"{text}\n" for text in texts).encode()
+
+
+def _key(ground: Ground, records: list[Record], yard: Yard) -> str:
+    parts = [ground.facts.image, ground.facts.python, *sorted(f"{r.fingerprint} {_modules(yard, r)}" for r in records)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _file(yard: Yard, ground: Ground) -> Path:
+    return yard.folder / "proofs" / f"{ground.platform.name}.json"
+
+
+def _proven(yard: Yard, ground: Ground) -> list[str]:
+    try:
+        return list(json.loads(_file(yard, ground).read_bytes()))
+    except (FileNotFoundError, ValueError):
+        return []
+
+
+def _keep(yard: Yard, ground: Ground, key: str) -> None:
+    kept = [*_proven(yard, ground), key][-50:]
+    write_file(_file(yard, ground), json.dumps(kept).encode())
