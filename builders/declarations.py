@@ -275,7 +275,7 @@ def _build(project: str, section: Section, defaults: Section, report: Report) ->
         env=_env(section),
         build_constraints=_requirements(constraints, label, report, constraint=True),
         network=section.get(keys.NETWORK) or False,
-        not_imported=tuple(sorted(section.get(keys.NOT_IMPORTED) or ())),
+        not_imported=tuple(sorted(module for _, module in section.get(keys.NOT_IMPORTED) or ())),
         limits=replace(Limits(), **{**_limits(defaults), **own}) if own else None,
         limits_said=tuple(own),
     )
