@@ -12,6 +12,7 @@ import functools
 import hashlib
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from doit import create_after
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from builders import bridge, pipeline, report
+from builders import bridge, generations, pipeline, report
 from builders.errors import ConfigurationError, PublishError, StoreError, WheelyardError
 from builders.plan import Step
 from builders.platforms import Platform, read_workspace
@@ -29,6 +30,7 @@ from builders.run import Run
 from builders.stopping import at_stop
 from builders.store import write_file
 from builders.summary import Summary
+from builders.terminal import visible
 from builders.yard import Yard
 
 if TYPE_CHECKING:
@@ -135,6 +137,24 @@ def task_verify() -> Task:
     return _task(verify, uptodate=[False])
 
 
+def task_generations() -> Task:
+    """List the generations of the tree, and what changed between them"""
+    return _task(show_generations, uptodate=[False])
+
+
+def task_rollback() -> Task:
+    """Bring the tree of an earlier generation back (--to NUMBER: of that one)"""
+    to = {"name": "to", "long": "to", "type": int, "default": 0, "help": "a number that `doit generations` shows"}
+    return {"actions": [bridge.guarded(rollback)], "params": [to], "io": {"capture": False}, "uptodate": [False]}
+
+
+def task_prune() -> Task:
+    """Remove what is no longer asked for (--keep N generations, --dry-run: only say what)"""
+    keep = {"name": "keep", "long": "keep", "type": int, "default": 1, "help": "generations that stay whole"}
+    dry = {"name": "dry_run", "long": "dry-run", "type": bool, "default": False, "help": "remove nothing"}
+    return {"actions": [bridge.guarded(prune)], "params": [keep, dry], "io": {"capture": False}, "uptodate": [False]}
+
+
 # --- what actions do beyond one platform ----------------------------------------------------------------------------
 
 
@@ -156,7 +176,43 @@ def verify() -> None:
     findings = [*YARD.store.damaged(), *verify_tree(PUBLIC)]
     if findings:
         raise StoreError("\n".join(findings), hint=f"{len(findings)} findings; run doit to make again what is named")
-    YARD.progress.say("verified every blob of the store, and every page, link and file of public/")
+    _answer("verified every blob of the store, and every page, link and file of public/")
+
+
+def _answer(line: str) -> None:
+    RUN.answered = True
+    YARD.progress.say(visible(line))
+
+
+def show_generations() -> None:
+    """Oldest first, each with what came and went."""
+    before = None
+    for one in generations.generations(YARD):
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at))
+        _answer(f"generation {one.number}  {when}  {len(one.asked_for())} wheels")
+        for line in generations.differences(before, one, YARD):
+            _answer(f"  {line}")
+        before = one
+
+
+def rollback(to: int) -> None:
+    """The tree as it was; the next doit goes forward again, unless requirements and locks went back as well."""
+    one = generations.roll_back(YARD, to or None)
+    TREE.publish()
+    _answer(f"public/ is generation {one.number} again")
+
+
+def prune(keep: int, dry_run: bool) -> None:
+    """Pages and files of the tree first, then the store."""
+    pruned = generations.what_to_prune(YARD, keep=keep)
+    verb = "would remove" if dry_run else "removed"
+    for line in pruned.lines:
+        _answer(f"{verb}  {line}")
+    if not dry_run:
+        generations.forget(YARD, pruned, keep=keep)
+        TREE.publish()
+        generations.remove(YARD, pruned)
+    _answer(f"{verb} {len(pruned.lines)} wheels, {len(pruned.blobs)} files, {pruned.bytes} bytes")
 
 
 class Tree:
@@ -188,6 +244,7 @@ class Tree:
             YARD.progress.begin("public", "PUBLISH", platform="public")
             try:
                 state = self._state()
+                generations.remember(YARD, pipeline.all_completed(YARD))
                 made = tree(self._platforms(), url=WORKSPACE.publish_url, metadata=self._metadata)
                 published = publish(PUBLIC, made, blob=YARD.store.checked_blob)
             except TreeError as error:
@@ -224,13 +281,15 @@ class Tree:
 TREE = Tree()
 
 
-def summary(end: bridge.RunEnd) -> Summary:
-    """The run's last words."""
+def summary(end: bridge.RunEnd) -> Summary | None:
+    """The run's last words, where a verb of its own has not said them."""
+    if RUN.answered and not end.failed:
+        return None
     ran = report.Ran(failed=end.failed, blocked=end.blocked)
     return report.summary(YARD, RUN, ran, executed=end.executed, interrupted=end.interrupted, decisions=TREE.decisions)
 
 
-REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root)
+REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root, begin=YARD.sweep)
 DOIT_CONFIG = {
     "default_tasks": ["platforms", "index"],
     "reporter": REPORTER,

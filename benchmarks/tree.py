@@ -2,7 +2,8 @@
 
 The bare loop makes every folder, link, hard link and page of our tree from bytes that it is handed: no rendering, no
 hashing, no reading, no manifest of its own making, nothing flushed to the disk. No index can be written with less.
-Each measurement runs in a process of its own, on made-up records and tiny blobs in a temporary folder.
+Each measurement runs in a process of its own, on made-up records and tiny blobs in a temporary folder; the loop and the
+tree take turns, twice, and the better time of each counts: a disk is never twice as quick.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from multiprocessing import get_context
@@ -22,6 +24,7 @@ from index.publish import is_current, publish
 from index.tree import Tree, tree
 
 PER_PROJECT = 5
+Work = Callable[[Path, int], float]
 
 
 def main() -> None:
@@ -30,8 +33,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         make_blobs(store, count)
-        bare = measured(bare_loop, store, count)
-        ours = measured(first, store, count)
+        turns = [(measured(bare_loop, store, count), measured(first, store, count)) for _ in range(2)]
+        bare, ours = (min(figures) for figures in zip(*turns, strict=True))
         print(f"{count} wheels, {count // PER_PROJECT} projects, one platform and the merged index")
         report("bare loop, same files, links and bytes", bare, bare)
         report("whole tree, first time", ours, bare)
@@ -45,15 +48,15 @@ def report(name: str, figure: tuple[float, int], against: tuple[float, int]) -> 
     print(f"{name:40} {figure[0]:8.3f} s {figure[0] / against[0]:6.2f} x {figure[1]:6d} MB", flush=True)
 
 
-def measured(work: object, store: Path, count: int) -> tuple[float, int]:
+def measured(work: Work, store: Path, count: int) -> tuple[float, int]:
     """(seconds, peak MB) of a function in a process of its own; it gives the seconds itself."""
     os.sync()
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(_run, (work, store, count))
 
 
-def _run(work: object, store: Path, count: int) -> tuple[float, int]:
-    seconds: float = work(store, count)  # type: ignore[operator]
+def _run(work: Work, store: Path, count: int) -> tuple[float, int]:
+    seconds = work(store, count)
     return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
@@ -101,7 +104,7 @@ def made(wheels: list[Entry], store: Path) -> Tree:
     return tree([one], url=None, metadata=lambda digest: blob_of(store)(digest).read_bytes())
 
 
-def blob_of(store: Path):  # type: ignore[no-untyped-def] # noqa: ANN201
+def blob_of(store: Path) -> Callable[[str], Path]:
     """The store's own shape: blobs/<aa>/<sha256>."""
     return lambda digest: Path(f"{store}/{digest[:2]}/{digest}")
 
@@ -113,15 +116,14 @@ def bare_loop(store: Path, count: int) -> float:
     pool = [(path, str(blob_of(store)(one.sha256))) for path, one in whole.pool.items()]
     links = list(whole.links.items())
     start = time.perf_counter()
-    os.mkdir(store / "bare")
-    root = f"{store / 'bare'}/"
+    root = tempfile.mkdtemp(dir=store) + "/"
     folders: set[str] = set()
 
     def folder_of(path: str) -> None:
         folder = path.rpartition("/")[0]
         if folder and folder not in folders:
             folder_of(folder)
-            os.mkdir(root + folder)
+            os.mkdir(root + folder)  # noqa: PTH102 (nothing quicker than this: here and below)
             folders.add(folder)
 
     for path, blob in pool:
@@ -129,25 +131,27 @@ def bare_loop(store: Path, count: int) -> float:
         os.link(blob, root + path)
     for path, target in links:
         folder_of(path)
-        os.symlink(target, root + path)
+        os.symlink(target, root + path)  # noqa: PTH211
     for path, data in pages:
         folder_of(path)
-        with open(root + path, "wb", buffering=0) as file:
+        with open(root + path, "wb", buffering=0) as file:  # noqa: PTH123
             file.write(data)
     return time.perf_counter() - start
 
 
 def first(store: Path, count: int) -> float:
     """From records to a whole tree where there is none."""
+    if (store / "public").exists():
+        (store / "public").rename(tempfile.mkdtemp(dir=store) + "/public")
+    return again(store, count)
+
+
+def again(store: Path, count: int) -> float:
+    """From records to a tree that is there already."""
     wheels = records(count)
     start = time.perf_counter()
     publish(store / "public", made(wheels, store), blob=blob_of(store))
     return time.perf_counter() - start
-
-
-def again(store: Path, count: int) -> float:
-    """The same once more."""
-    return first(store, count)
 
 
 def one_changed(store: Path, count: int) -> float:
@@ -159,7 +163,7 @@ def one_changed(store: Path, count: int) -> float:
     return time.perf_counter() - start
 
 
-def current(store: Path, count: int) -> float:
+def current(store: Path, _count: int) -> float:
     """The question that a run asks when its records have not changed."""
     manifest = sha256((store / "public" / "manifest.json").read_bytes()).hexdigest()
     start = time.perf_counter()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.measure import Side, Verdict, by_turns, seconds_of
 from benchmarks.workspaces import Workspace, ansible, from_source
@@ -121,8 +121,15 @@ class _Pip:
         if bundle:
             volumes[str(bundle)] = {"bind": _BUNDLE, "mode": "ro"}
             environment["PIP_CERT"] = _BUNDLE
-        options: dict[str, Any] = {"volumes": volumes, "environment": environment, "remove": True}
-        self._client.containers.run(self._image, list(command), **options)
+        container = self._client.containers.run(
+            self._image, list(command), volumes=volumes, environment=environment, detach=True
+        )
+        try:
+            code = container.wait()["StatusCode"]
+            if code:
+                raise SystemExit(f"{' '.join(command)}\nended with {code}\n{container.logs().decode(errors='replace')}")
+        finally:
+            container.remove(force=True)
 
 
 def _bundle() -> Path | None:
@@ -151,5 +158,5 @@ def _pips(workspace: Workspace) -> Iterator[tuple[_Pip, ...]]:
         yield tuple(pips)
     finally:
         for pip in pips:
-            client.volumes.get(pip.volume).remove()
+            client.volumes.get(pip.volume).remove(force=True)
         client.close()

@@ -175,6 +175,7 @@ class WheelyardReporter:
     progress: ClassVar[Progress]
     root: ClassVar[Path]
     make_summary: ClassVar[Callable[[RunEnd], Summary | None]]
+    begin: ClassVar[Callable[[], object]]
     failed: ClassVar[dict[str, str]]
     blocked: ClassVar[set[str]]
 
@@ -202,6 +203,7 @@ class WheelyardReporter:
             self._held.enter_context(workspace_lock(self.root))
         except OSError as error:
             raise InvalidDodoFile(visible(sentence(error), lines=True)) from error
+        type(self).begin()
         self._refused = False
 
     def get_status(self, task: Any) -> None:
@@ -280,9 +282,16 @@ class WheelyardReporter:
 
 
 def reporter(
-    progress: Progress, make_summary: Callable[[RunEnd], Summary | None], *, root: Path | None = None
+    progress: Progress,
+    make_summary: Callable[[RunEnd], Summary | None],
+    *,
+    root: Path | None = None,
+    begin: Callable[[], object] = lambda: None,
 ) -> type[WheelyardReporter]:
-    """Return the class for `DOIT_CONFIG["reporter"]`; root is the workspace, by default doit's working directory."""
+    """Return the class for `DOIT_CONFIG["reporter"]`; root is the workspace, by default doit's working directory.
+
+    `begin` is called once the workspace is ours.
+    """
 
     class Reporter(WheelyardReporter):
         pass
@@ -290,6 +299,7 @@ def reporter(
     Reporter.progress = progress
     Reporter.failed, Reporter.blocked = {}, set()
     Reporter.make_summary = staticmethod(make_summary)
+    Reporter.begin = staticmethod(begin)
     Reporter.root = root or Path.cwd()
     return Reporter
 

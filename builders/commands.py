@@ -20,10 +20,13 @@ mkdir "$WORK/src"
 "$WORK/env/bin/python" -c 'import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])' \\
     "$IN/sdist/"{sdist} "$WORK/src"
 """
+# In a virtual environment where Python can make one: a host's own packages are neither asked nor needed, its pip least.
 PROVE = """
 mkdir -p "$HOME"
+export PIP_CONFIG_FILE=/dev/null
+if "$PYTHON" -m venv "$WORK/clean" > /dev/null 2>&1; then PYTHON="$WORK/clean/bin/python"; fi
 if ! "$PYTHON" -m pip --version; then
-    echo "the platform has no pip to prove with: install one in its pre-command, or say prove: false"
+    echo "the platform has no pip to prove with: install pip or venv in its pre-command, or say prove: false"
     exit 1
 fi
 "$PYTHON" -m pip --disable-pip-version-check --no-cache-dir install --no-index --find-links "$IN/wheels" \\

@@ -160,7 +160,7 @@ def _plain_name(name: str) -> bool:
 
 def _pack(job: Job) -> IO[bytes]:
     """The volume's first content: in/ belongs to root, out/ to the job's user."""
-    spool = tempfile.TemporaryFile()
+    spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the engine has read it
     with tarfile.open(fileobj=spool, mode="w") as tar:
         _add_folder(tar, "in", 0)
         _add_folder(tar, "out", USER)

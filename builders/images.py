@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from docker.models.images import Image
 
 REPOSITORY = "wheelyard"
+_RECIPE = 2  # of how an image is prepared: to be raised with it, or what was prepared otherwise is found again
 UV_IN_IMAGE = "/opt/wheelyard/uv"
 _CA_FOLDER = "/run"
 _CA_NAME = "wheelyard-ca.pem"
@@ -77,7 +78,7 @@ def prepared_image(
 
     if not pre_command:
         return base
-    key = hashlib.sha256(json.dumps([base, pre_command, env]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps([_RECIPE, base, pre_command, env]).encode()).hexdigest()[:24]
     client = engine.client
     try:
         try:

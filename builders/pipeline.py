@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builders.errors import BuildError
 from builders.facts import Facts, probe
@@ -145,8 +146,18 @@ def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:
         wheels=(*older, *(fingerprint for fingerprint in wheels if fingerprint not in set(older))),
     )
     if completed != before:
-        write_file(_completed_file(yard, platform.name), json.dumps(asdict(completed), sort_keys=True).encode())
+        keep_completed(yard, completed)
     return completed
+
+
+def keep_completed(yard: Yard, completed: Completed) -> None:
+    """Write a platform's completed state."""
+    write_file(_completed_file(yard, completed.name), json.dumps(asdict(completed), sort_keys=True).encode())
+
+
+def forget_completed(yard: Yard, name: str) -> None:
+    """A platform is no longer published."""
+    _completed_file(yard, name).unlink(missing_ok=True)
 
 
 def is_complete(yard: Yard, platform: Platform, plan: Plan) -> bool:
@@ -163,9 +174,13 @@ def is_complete(yard: Yard, platform: Platform, plan: Plan) -> bool:
 def completed_platform(yard: Yard, name: str) -> Completed | None:
     """A platform as it was last complete, or None."""
     try:
-        values = json.loads(_completed_file(yard, name).read_bytes())
+        return completed_from(json.loads(_completed_file(yard, name).read_bytes()))
     except FileNotFoundError:
         return None
+
+
+def completed_from(values: Mapping[str, Any]) -> Completed:
+    """A platform's completed state from what its JSON says."""
     return Completed(
         name=values["name"],
         python=values["python"],

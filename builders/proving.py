@@ -1,6 +1,6 @@
 """Proof: what is about to be published installs on a clean copy of its platform, with no network, and imports.
 
-Each set by itself, with the platform's own pip, in the box: `pip install --no-index`, `pip check`, and an import of every
+Each set by itself, with the platform's own pip, in the box: `pip install --no-index`, `pip check`, an import of every
 top-level module. Done only when the wheels, the image or the excuses have changed since the last proof.
 """
 
@@ -19,14 +19,16 @@ from builders.errors import ProofError
 from builders.jobs import Input, Job
 from builders.plan import Ground, Plan
 from builders.store import Record, write_file
-from builders.yard import Yard, refuse_unconfined
+from builders.yard import Yard, may_run_foreign_code
 
 _IMPORTS = Path(__file__).parent / "inside" / "imports.py"
 
 
 def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
     """Prove every set of a platform that was not proven as it is now; ProofError says what failed and how."""
-    refuse_unconfined(ground.platform)
+    if not may_run_foreign_code(ground.platform):
+        yard.progress.note(ground.platform.name, "not proven: on a host, importing takes `sandbox: none`")
+        return
     failures = []
     for one in ground.platform.sets:
         records = [yard.store.needed_record(step.fingerprint) for step in plan.steps if one.name in step.sets]
@@ -45,7 +47,7 @@ def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
 
 
 def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> str:
-    """"" where the set is proven, else a sentence."""
+    """A sentence on what failed, or "" where the set is proven."""
     platform = ground.platform.name
     job = Job(
         label=f"{platform}/prove",

@@ -22,6 +22,7 @@ class Run:
         self.yard = yard
         self.skipped: dict[str, str] = {}
         self.plans: dict[str, Plan] = {}
+        self.answered = False  # a question was answered (what is verified, what was pruned): no summary besides
         self._finished: frozenset[str] | None = None
 
     def know(self, platform: Platform) -> None:

@@ -152,6 +152,14 @@ class Store:
         self._records.mkdir(parents=True, exist_ok=True)
         write_file(self._records / f"{record.fingerprint}.json", json.dumps(asdict(record), sort_keys=True).encode())
 
+    def drop_record(self, fingerprint: str) -> None:
+        """Forget a step; its bytes stay until nothing names them."""
+        (self._records / f"{fingerprint}.json").unlink(missing_ok=True)
+
+    def blobs(self) -> Iterator[Path]:
+        """Every stored file, in order."""
+        return iter(sorted(self._blobs.glob("*/*")))
+
     def damaged(self) -> Iterator[str]:
         """Re-hash everything; one sentence for each blob or record that is not what it says."""
         for fingerprint in sorted(self.finished()):
@@ -164,7 +172,7 @@ class Store:
                 for sha256 in (record.sha256, record.metadata_sha256):
                     if not self.has_blob(sha256):
                         yield f"{record.filename}: the bytes {sha256} are missing"
-        for path in sorted(self._blobs.glob("*/*")):
+        for path in self.blobs():
             if hash_file(path) != path.name:
                 yield f"{path}: the bytes are not what their name says"
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections import defaultdict
 from functools import cached_property
@@ -96,6 +98,16 @@ class Yard:
             host.stop()
         if "engine" in self.__dict__:
             self.engine.stop()
+
+    def sweep(self) -> None:
+        """Take away what dead runs left half done; only for who holds the workspace. Part of a file is gone on with."""
+        for name in ("incoming", "work"):
+            with contextlib.suppress(OSError):
+                for path in sorted((self.folder / name).iterdir()):
+                    if path.is_dir() and not path.is_symlink():
+                        shutil.rmtree(path, ignore_errors=True)
+                    elif path.suffix != ".part":
+                        path.unlink()
 
     # Logs, caches, facts
 

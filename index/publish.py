@@ -163,7 +163,7 @@ def _stage_pages(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
 
 
 def _announce(root: Root, known: Known, staged: _Staged) -> str:
-    """Leave the manifests of both trees, the old and the new, until the one has become the other; gives the new hash."""
+    """Leave the manifests of both trees until the one has become the other; gives the new one's hash."""
     root.remove(f"{STAGE}/{manifest.NAME}")
     digest = sha256()
     root.write(f"{STAGE}/{manifest.NAME}", _hashed(manifest.printed(staged.states), digest))

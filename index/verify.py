@@ -37,7 +37,7 @@ def verify(public: Path) -> list[str]:
     if not public.is_dir():
         return [f"{public}: there is no such folder"]
     found = _Tree.read(public)
-    for check in (_against_manifest, _pool, _indexes, _folders, _front_page, _pointed_to):
+    for check in (_against_manifest, _pool, _indexes, _folders, _plain_pages, _pointed_to):
         check(found)
     return sorted(set(found.findings))
 
@@ -100,7 +100,7 @@ class _Tree:
     def resolve(self, page: str, url: str) -> tuple[str | None, str | None]:
         """(path in the tree, sha256) of a link on a page; it must be relative, and stay inside."""
         parts = urlsplit(url)
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(page), unquote(parts.path)))
+        path = _joined(page, unquote(parts.path))
         if parts.scheme or parts.netloc or parts.path.startswith("/") or path.startswith(".."):
             self.say(page, f"links to {url!r}, which is outside the tree")
             return None, None
@@ -110,13 +110,15 @@ class _Tree:
 
 def _walk(public: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(public):
-        place = Path(folder).relative_to(public).as_posix()
-        if place == ".":
-            yield from (name for name in files if name != MANIFEST)
+        prefix = f"{Path(folder).relative_to(public).as_posix()}/".replace("./", "", 1)
+        if not prefix:
             folders[:] = [name for name in folders if name != STAGE]
-        else:
-            yield from (f"{place}/{name}" for name in files)
-        yield from (f"{place}/{name}" for name in folders if (Path(folder) / name).is_symlink())
+        names = (*files, *(name for name in folders if (Path(folder) / name).is_symlink()))
+        yield from (prefix + name for name in names if prefix + name != MANIFEST)
+
+
+def _joined(path: str, link: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
 
 
 def _above(path: str) -> Iterator[str]:
@@ -143,9 +145,10 @@ def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
 
 def _against_manifest(tree: _Tree) -> None:
     named = {path for manifest in tree.manifests for path in manifest}
-    for path in sorted(named | tree.files.keys() | tree.links.keys()):
-        actual = _actual(tree, path)
-        allowed = tree.states(path)
+    found = {path: {"link": target} for path, target in tree.links.items()}
+    found |= {path: {"size": size, "sha256": sha256} for path, (size, sha256) in tree.files.items()}
+    for path in sorted(named | found.keys()):
+        actual, allowed = found.get(path), tree.states(path)
         if actual in allowed or _copied_link(tree, path, allowed):
             continue
         tree.wrong.add(path)
@@ -157,20 +160,10 @@ def _against_manifest(tree: _Tree) -> None:
             tree.say(path, f"is not what was published\n  expected {allowed[0] or allowed[-1]}\n  actual   {actual}")
 
 
-def _actual(tree: _Tree, path: str) -> dict[str, Any] | None:
-    if path in tree.links:
-        return {"link": tree.links[path]}
-    if path in tree.files:
-        size, sha256 = tree.files[path]
-        return {"size": size, "sha256": sha256}
-    return None
-
-
 def _copied_link(tree: _Tree, path: str, allowed: list[Any]) -> bool:
     """Whether this is the file itself where a link was: so it comes out of a copy to a disk that knows no links."""
-    targets = [state["link"] for state in allowed if state and "link" in state]
-    copies = [posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) for target in targets]
-    return path in tree.files and any(tree.files.get(copy) == tree.files[path] for copy in copies)
+    targets = [_joined(path, state["link"]) for state in allowed if state and "link" in state]
+    return path in tree.files and any(tree.files.get(target) == tree.files[path] for target in targets)
 
 
 def _pool(tree: _Tree) -> None:
@@ -178,17 +171,14 @@ def _pool(tree: _Tree) -> None:
     for path in tree.files:
         if not path.startswith("files/") or path in tree.wrong:
             continue
-        if path.endswith(".metadata"):
-            if path[: -len(".metadata")] not in tree.files and not tree.moves(path):
-                tree.say(path, "has no wheel beside it")
-            continue
-        if path.split("/")[1:3] != [tree.files[path][1][:2], tree.files[path][1]]:
+        wheel, end, _ = path.partition(".metadata")
+        beside = wheel if end else f"{wheel}.metadata"
+        if beside not in tree.files and not tree.moves(path):
+            tree.say(path, f"has no {'wheel' if end else '.metadata'} beside it")
+        if not end and path.split("/")[1:3] != [tree.files[path][1][:2], tree.files[path][1]]:
             tree.say(path, f"is not in the folder of its own hash, {tree.files[path][1]}")
-        if f"{path}.metadata" not in tree.files:
-            if not tree.moves(path):
-                tree.say(path, "has no .metadata beside it")
-        elif f"{path}.metadata" not in tree.wrong and _inner(tree, path) != _read(tree, f"{path}.metadata"):
-            tree.say(f"{path}.metadata", "is not the METADATA in the wheel")
+        if not end and beside in tree.files and beside not in tree.wrong and _inner(tree, path) != _read(tree, beside):
+            tree.say(beside, "is not the METADATA in the wheel")
 
 
 def _inner(tree: _Tree, path: str) -> bytes | None:
@@ -214,8 +204,7 @@ def _indexes(tree: _Tree) -> None:
 
 def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
     links = _parse(tree, html)
-    document = _load(tree, other, "projects")
-    names = [project.get("name") for project in document]
+    names = [_word(project, "name") for project in _load(tree, other, "projects")]
     if tree.moves(html, other):
         return
     if [text for text, _ in links] != names:
@@ -234,16 +223,17 @@ def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
     records = _load(tree, other, "files")
     also = [_from_json(tree, other, record) for record in records]
     if said != also and not tree.moves(html, other):
-        tree.say(folder, f"HTML and JSON disagree about {_difference(said, also)}")
+        names = sorted({one.name for one in {*said} ^ {*also}})
+        tree.say(folder, f"HTML and JSON disagree about {', '.join(names) or 'the order of their files'}")
     for page, files in ((html, said), (other, also)):
         for one in files:
             _file(tree, page, one)
     sizes = {one.name: tree.files[one.path][0] for one in also if one.path in tree.files}
     for record in records:
-        name, size, uploaded = (record.get(key) for key in ("filename", "size", "upload-time"))
-        if size != sizes.get(str(name), size):
-            tree.say(other, f"{name}: has {sizes[str(name)]} bytes, and the page says {size}")
-        if uploaded is not None and not _UPLOAD_TIME.fullmatch(str(uploaded)):
+        name, uploaded = str(_word(record, "filename")), _word(record, "upload-time")
+        if record.get("size") != sizes.get(name, record.get("size")):
+            tree.say(other, f"{name}: has {sizes[name]} bytes, and the page says {record.get('size')}")
+        if uploaded is not None and not _UPLOAD_TIME.fullmatch(uploaded):
             tree.say(other, f"{name}: upload-time {uploaded!r} is no time")
     tree.offered.setdefault(posixpath.dirname(folder), {}).update({one.name: one for one in said})
 
@@ -275,36 +265,28 @@ def _folders(tree: _Tree) -> None:
     """Each platform's folder: a link for each file of its index that is not yanked, and its page of the same."""
     for index in sorted(tree.offered.keys() - {"simple"}):
         folder = posixpath.dirname(index)
-        wanted = {name: one.path for name, one in tree.offered[index].items() if one.yanked is None}
-        for name in sorted(wanted):
-            path = f"{folder}/{name}"
+        for path in (f"{folder}/{name}" for name, one in tree.offered[index].items() if one.yanked is None):
             if path not in tree.links and path not in tree.files and not tree.moves(path):
                 tree.say(path, "is missing, and the platform's index has it")
     for path, target in tree.links.items():
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        place = _joined(path, target)
         one = tree.offered.get(f"{posixpath.dirname(path)}/simple", {}).get(posixpath.basename(path))
         if target.startswith("/") or place.startswith("..") or place not in tree.files:
             tree.say(path, f"is a link to {target}, where no file is")
-        elif (one is None or one.path != place or one.yanked is not None) and not _stirred(tree, path, one):
+        elif interrupted(tree.public) and (one is None or tree.moves(path)):
+            continue
+        elif one is None or one.path != place or one.yanked is not None:
             tree.say(path, "is not what the platform's index offers under this name")
-    for page in tree.files:
-        if re.fullmatch(r"[^/]+/index\.html", page) and not page.startswith(("simple/", "files/")):
+
+
+def _plain_pages(tree: _Tree) -> None:
+    for page in sorted(tree.files.keys() - tree.wrong):
+        if re.fullmatch(r"([^/]+/)?index\.html", page) and not page.startswith(("simple/", "files/")):
             _plain_page(tree, page)
-
-
-def _stirred(tree: _Tree, path: str, one: _File | None) -> bool:
-    return tree.moves(path) or (interrupted(tree.public) and one is None)
-
-
-def _front_page(tree: _Tree) -> None:
-    if "index.html" in tree.files:
-        _plain_page(tree, "index.html")
 
 
 def _plain_page(tree: _Tree, page: str) -> None:
     """A page for people: each relative link leads to something, with the hash that it names."""
-    if page in tree.wrong:
-        return
     for _, attributes in _parse(tree, page):
         url = attributes.get("href") or ""
         if urlsplit(url).scheme or not urlsplit(url).path:
@@ -312,8 +294,7 @@ def _plain_page(tree: _Tree, page: str) -> None:
         path, sha256 = tree.resolve(page, url)
         if path is None:
             continue
-        here = tree.links.get(path)
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(path), here)) if here else path
+        place = _joined(path, tree.links[path]) if path in tree.links else path
         tree.pointed_to |= {place, f"{place}.metadata"}
         if place not in tree.files and place not in tree.folders:
             tree.say(page, f"links to {path}, which is not there")
@@ -383,15 +364,16 @@ def _from_html(tree: _Tree, page: str, text: str, attributes: dict[str, str | No
 
 def _from_json(tree: _Tree, page: str, record: dict[str, Any]) -> _File:
     path, _ = tree.resolve(page, str(record.get("url")))
-    sha256, metadata = ((record.get(key) or {}).get("sha256") for key in ("hashes", "core-metadata"))
+    sha256, metadata = _word(record, "hashes", "sha256"), _word(record, "core-metadata", "sha256")
     yanked = record.get("yanked", False)
     reason = None if yanked is False else "" if yanked is True else str(yanked)
-    return _File(str(record.get("filename")), path, sha256, record.get("requires-python"), metadata, reason)
+    return _File(str(_word(record, "filename")), path, sha256, _word(record, "requires-python"), metadata, reason)
 
 
-def _difference(one: list[_File], other: list[_File]) -> str:
-    names = sorted({file.name for file in set(one) ^ set(other)})
-    return ", ".join(names) or "the order of their files"
+def _word(record: Any, *keys: str) -> str | None:
+    for key in keys:
+        record = record.get(key) if isinstance(record, dict) else None
+    return None if record is None else str(record)
 
 
 def _state(path: Path) -> tuple[int, str]:
@@ -399,11 +381,10 @@ def _state(path: Path) -> tuple[int, str]:
         if not path.is_file():
             return -1, "not a regular file"
         with path.open("rb") as file:
-            digest, size = hashlib.sha256(), 0
+            digest = hashlib.sha256()
             while block := file.read(1 << 20):
                 digest.update(block)
-                size += len(block)
-            return size, digest.hexdigest()
+            return file.tell(), digest.hexdigest()
     except OSError as error:
         return -1, f"cannot be read: {error.strerror}"
 
@@ -418,15 +399,12 @@ def _read(tree: _Tree, path: str) -> bytes | None:
 def main() -> int:
     """Print the findings; 0 when there are none."""
     if len(sys.argv) != 2:
-        print("usage: python verify.py FOLDER")
-        return 2
+        sys.exit("usage: python verify.py FOLDER")
     public = Path(sys.argv[1])
     findings = verify(public)
-    for finding in findings:
-        print(finding)
     if interrupted(public):
         print("note: a publication is running here, or was stopped before its end; the next one completes it")
-    print(f"{len(findings)} findings" if findings else "all is right")
+    print("\n".join([*findings, f"{len(findings)} findings" if findings else "all is right"]))
     return 1 if findings else 0
 
 

@@ -97,7 +97,7 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
         yield Yard(public, plain, negotiating, tmp_path / "installed")
 
 
-# A folder's file names say nothing of Requires-Python: pip takes foo 2.0 there, and refuses it. So the version is named.
+# A folder's file names say nothing of Requires-Python: pip takes foo 2.0 there, and refuses it. So it is named.
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("client", ["pip", "uv"])
 def test_a_client_installs(yard: Yard, client: str, way: str) -> None:
@@ -145,7 +145,7 @@ def test_another_file_of_the_name_is_refused(yard: Yard) -> None:
     text = (yard.public / "box" / "base.txt").read_text()
     altered = yard.folder.parent / "base.txt"
     altered.write_text(text.replace("--hash=sha256:", "--hash=sha256:0000")[: -len("0000\n")] + "\n")
-    with pytest.raises(AssertionError, match=r"(?i)do not match the hashes|hash"):
+    with pytest.raises(AssertionError, match=r"(?i)hash"):
         yard.pip(*yard.index("http"), "--require-hashes", "-r", str(altered))
     assert yard.installed() == set()
 

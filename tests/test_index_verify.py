@@ -123,6 +123,7 @@ def test_a_missing_file_is_found(public: Path) -> None:
     assert verify(public) == []
 
 
+HOSTILE = '{"filename":[1],"url":{"a":1},"hashes":[],"core-metadata":7,"requires-python":[],"yanked":{},"size":"x"}'
 ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
     "an orphan": (lambda public: (public / "files" / "x.whl").write_text("x"), r"files/x.whl: nothing points to it"),
     "an orphan in the manifest": (
@@ -180,6 +181,10 @@ ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
     "another api-version": (
         lambda public: edit(public, "simple/index.v1_json", "1[.]4", "2.0"),
         r"simple/index.v1_json: is not of api-version 1.4",
+    ),
+    "nonsense in JSON": (
+        lambda public: edit(public, "simple/foo/index.v1_json", r'"files":\[', f'"files":[{HOSTILE},'),
+        r"simple/foo: HTML and JSON disagree about",
     ),
     "a wheel for one machine": (
         lambda public: edit(public, "simple/foo/index.html", ">foo-1.0-py3-none-any", ">foo-1.0-py3-none-linux_x86_64"),

@@ -22,7 +22,7 @@ from tests.projects_maker import make_sdist, make_wheel
 
 pytestmark = pytest.mark.network  # pip, which drives every build, comes from the machine's index
 
-HERE = {"name": "here", "host": True, "sandbox": "none"}
+HERE = {"name": "here", "host": True, "sandbox": "none", "prove": False}  # proof has tests of its own
 
 
 def declare(bench: Bench, *packages: str, **more: Any) -> None:

@@ -197,7 +197,7 @@ def test_a_build_has_no_network(boxes: Boxes) -> None:
 
 
 def test_network_true_reaches_a_server_and_is_recorded(boxes: Boxes) -> None:
-    """With `network: true` a build reaches what this machine does, and its record says so; the box is closed otherwise."""
+    """With `network: true` a build reaches what this machine does, and its record says so; all else is as closed."""
     seen = boxes.seen_by("caller")
     assert seen["heard"] == "welcome"
     assert boxes.callers == 1

@@ -9,23 +9,23 @@ import subprocess
 import sys
 
 SECONDS = 120
-_IMPORT = "import importlib, sys\nfor name in sys.argv[1:]:\n    print(name, flush=True)\n    importlib.import_module(name)"
+_IMPORT = (
+    "import importlib, sys\nfor name in sys.argv[1:]:\n    print(name, flush=True)\n    importlib.import_module(name)"
+)
 
 
 def attempt(modules: "list[str]") -> "dict[str, str]":
     """Import these one after another; what fails is left out and the others are tried again."""
     command = [sys.executable, "-c", _IMPORT, *modules]
     try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=SECONDS, check=False
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return {modules[0]: "it took longer than %d s" % SECONDS}
+        return {modules[0]: f"it took longer than {SECONDS} s"}
     if done.returncode == 0:
         return {}
     began = [line for line in done.stdout.decode("utf-8", "replace").split("\n") if line in modules]
     culprit = began[-1] if began else modules[0]
-    said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1] or "exit code %d" % done.returncode
+    said = done.stderr.decode("utf-8", "replace").strip().split("\n")[-1] or f"exit code {done.returncode}"
     rest = [name for name in modules if name != culprit]
     return {culprit: said, **(attempt(rest) if rest else {})}
 

@@ -1,0 +1,199 @@
+"""Generations: what was published, publication by publication, so that one can go back, and throw away on purpose.
+
+    generations/000007.json   when, and every platform as it was complete then; written before the tree is
+
+Publishing only ever adds. `prune` is the one way in which wheels leave the tree and the store.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from builders.errors import StoreError
+from builders.pipeline import Completed, all_completed, completed_from, current_plan, forget_completed, keep_completed
+from builders.store import Record, write_file
+from builders.yard import Yard
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Generation:
+    """One publication: its number, when it was made (seconds since 1970), and every platform as it was then."""
+
+    number: int
+    at: float
+    platforms: tuple[Completed, ...]
+
+    def wheels(self) -> frozenset[str]:
+        """Fingerprints of everything that it published."""
+        return frozenset(fingerprint for platform in self.platforms for fingerprint in platform.wheels)
+
+    def asked_for(self) -> frozenset[str]:
+        """Fingerprints of what its sets asked for."""
+        return frozenset(f for platform in self.platforms for _, fingerprints in platform.sets for f in fingerprints)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pruned:
+    """What a prune takes away. `lines` tell a person of each wheel: since when nobody asks for it, and its size."""
+
+    lines: tuple[str, ...]
+    fingerprints: frozenset[str]
+    blobs: tuple[Path, ...]
+    bytes: int
+
+
+def generations(yard: Yard) -> tuple[Generation, ...]:
+    """All generations, oldest first."""
+    paths = sorted((yard.folder / "generations").glob("*.json"))
+    return tuple(_read(path) for path in paths)
+
+
+def remember(yard: Yard, platforms: Sequence[Completed]) -> None:
+    """Write a generation, unless the newest one says the same."""
+    known = generations(yard)
+    if known and known[-1].platforms == tuple(platforms):
+        return
+    number = known[-1].number + 1 if known else 1
+    _write(yard, number, round(time.time(), 3), platforms)
+
+
+def _write(yard: Yard, number: int, at: float, platforms: Sequence[Completed]) -> None:
+    content = {"at": at, "platforms": [asdict(platform) for platform in platforms]}
+    write_file(_path(yard, number), json.dumps(content, sort_keys=True).encode())
+
+
+def roll_back(yard: Yard, number: int | None) -> Generation:
+    """Make an earlier generation (by default the one before the newest) what is complete; the caller publishes it."""
+    known = generations(yard)
+    wanted = [one for one in known if one.number == number] if number else known[-2:-1]
+    if not wanted:
+        numbers = ", ".join(str(one.number) for one in known) or "none"
+        raise StoreError(f"there is no generation {number or 'before this one'}", hint=f"there are: {numbers}")
+    missing = wanted[0].wheels() - yard.store.finished()
+    if missing:
+        raise StoreError(f"generation {wanted[0].number} cannot come back: {len(missing)} of its wheels were pruned")
+    _restore(yard, wanted[0])
+    return wanted[0]
+
+
+def _restore(yard: Yard, generation: Generation) -> None:
+    for platform in generation.platforms:
+        keep_completed(yard, platform)
+    kept = {platform.name for platform in generation.platforms}
+    for path in sorted((yard.folder / "completed").glob("*.json")):
+        if path.stem not in kept:
+            forget_completed(yard, path.stem)
+
+
+def differences(before: Generation | None, after: Generation, yard: Yard) -> list[str]:
+    """What changed between two generations, a line for each wheel: `+ debian-trixie cffi-2.0.0-….whl`."""
+    lines = []
+    old = {platform.name: set(_asked(platform)) for platform in before.platforms} if before else {}
+    new = {platform.name: set(_asked(platform)) for platform in after.platforms}
+    for name in sorted(old.keys() | new.keys()):
+        for sign, these in (
+            ("+", new.get(name, set()) - old.get(name, set())),
+            ("-", old.get(name, set()) - new.get(name, set())),
+        ):
+            lines += [f"{sign} {name} {filename}" for filename in sorted(_filename(yard, one) for one in these)]
+    return lines
+
+
+def what_to_prune(yard: Yard, *, keep: int) -> Pruned:
+    """What neither the platforms of platforms.yaml, nor the newest `keep` generations, nor a current plan asks for."""
+    known = generations(yard)
+    recent = known[-keep:] if keep else ()
+    wanted = set().union(*(one.asked_for() for one in recent))
+    declared = {platform.name for platform in yard.workspace.platforms}
+    for platform in all_completed(yard):
+        if platform.name in declared:
+            wanted.update(_asked(platform))
+    plans = [plan for platform in yard.workspace.platforms if (plan := current_plan(yard, platform))]
+    wanted.update(step.fingerprint for plan in plans for step in plan.steps)
+    gone = [record for one in sorted(yard.store.finished() - wanted) if (record := yard.store.record(one))]
+    kept = [record for one in sorted(wanted) if (record := yard.store.record(one))]
+    blobs = _unused_blobs(yard, kept, {step.file.sha256 for plan in plans for step in plan.steps})
+    return Pruned(
+        lines=tuple(f"{one.filename}  {one.size} bytes  {_since(one, known)}" for one in sorted(gone, key=_by_file)),
+        fingerprints=frozenset(record.fingerprint for record in gone),
+        blobs=blobs,
+        bytes=sum(path.stat().st_size for path in blobs),
+    )
+
+
+def forget(yard: Yard, pruned: Pruned, *, keep: int) -> None:
+    """Take what is to go out of what is complete, and out of the generations that stay; the caller publishes then."""
+    declared = {platform.name for platform in yard.workspace.platforms}
+    for platform in all_completed(yard):
+        if platform.name in declared:
+            keep_completed(yard, _without(platform, pruned.fingerprints))
+        else:
+            forget_completed(yard, platform.name)
+    known = generations(yard)
+    stay = known[-max(keep, 1) :]
+    for one in known[: len(known) - len(stay)]:
+        _path(yard, one.number).unlink()
+    for one in stay:
+        _write(yard, one.number, one.at, [_without(platform, pruned.fingerprints) for platform in one.platforms])
+
+
+def remove(yard: Yard, pruned: Pruned) -> None:
+    """Take it out of the store, records before bytes; nothing that is published points there any more."""
+    for fingerprint in sorted(pruned.fingerprints):
+        yard.store.drop_record(fingerprint)
+    for path in pruned.blobs:
+        path.unlink(missing_ok=True)
+
+
+def _without(platform: Completed, gone: frozenset[str]) -> Completed:
+    return replace(platform, wheels=tuple(one for one in platform.wheels if one not in gone))
+
+
+def _unused_blobs(yard: Yard, kept: Iterable[Record], more: set[str]) -> tuple[Path, ...]:
+    used = more | {sha256 for record in kept for sha256 in (record.sha256, record.metadata_sha256)}
+    return tuple(path for path in yard.store.blobs() if path.name not in used)
+
+
+def _since(record: Record, known: Sequence[Generation]) -> str:
+    """The time of the first generation after the last that asked for it."""
+    asked = [index for index, one in enumerate(known) if record.fingerprint in one.asked_for()]
+    if not asked:
+        return "never published"
+    after = known[asked[-1] + 1 :]
+    return f"not asked for since {_day(after[0].at)}" if after else "not asked for any more"
+
+
+def _day(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
+
+
+def _by_file(record: Record) -> tuple[str, str]:
+    return record.filename, record.fingerprint
+
+
+def _asked(platform: Completed) -> tuple[str, ...]:
+    return tuple(fingerprint for _, fingerprints in platform.sets for fingerprint in fingerprints)
+
+
+def _filename(yard: Yard, fingerprint: str) -> str:
+    record = yard.store.record(fingerprint)
+    return record.filename if record else f"{fingerprint[:12]} (pruned)"
+
+
+def _read(path: Path) -> Generation:
+    try:
+        values = json.loads(path.read_bytes())
+        platforms = tuple(completed_from(one) for one in values["platforms"])
+        return Generation(number=int(path.stem), at=float(values["at"]), platforms=platforms)
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} is not a generation: {error}", hint="delete that file; the tree is not touched"
+        ) from error
+
+
+def _path(yard: Yard, number: int) -> Path:
+    return yard.folder / "generations" / f"{number:06}.json"
