@@ -85,7 +85,7 @@ def _fetch(yard: Yard, step: Step, facts: Facts, label: str) -> Record:
     blob = fetch_blob(yard, step.file, label=label)
     wheel = read_wheel(blob, filename=step.file.filename)
     _check(wheel, step, facts)
-    return _record(yard, step, wheel, sha256=step.file.sha256, size=blob.stat().st_size, seconds=0.0, log=None)
+    return _record(yard, step, wheel, sha256=step.file.sha256, size=blob.stat().st_size)
 
 
 def _build(yard: Yard, ground: Ground, step: Step, environment: list[Record]) -> Record:
@@ -119,7 +119,17 @@ def _build(yard: Yard, ground: Ground, step: Step, environment: list[Record]) ->
         _check(wheel, step, ground.facts)
         sha256 = yard.store.keep(wheel_path)
         size = wheel_path.stat().st_size
-    return _record(yard, step, wheel, sha256=sha256, size=size, seconds=round(outcome.seconds, 1), log=log)
+    return _record(
+        yard,
+        step,
+        wheel,
+        sha256=sha256,
+        size=size,
+        seconds=round(outcome.seconds, 1),
+        log=log,
+        built_on=f"{ground.platform.image or 'this machine'}, Python {ground.facts.python}",
+        built_with=tuple(sorted(f"{record.project} {record.version}" for record in environment)),
+    )
 
 
 def build_inputs(yard: Yard, sdist: LockedFile, environment: list[Record]) -> tuple[Input, ...]:
@@ -167,7 +177,16 @@ def _check(wheel: WheelFile, step: Step, facts: Facts) -> None:
 
 
 def _record(
-    yard: Yard, step: Step, wheel: WheelFile, *, sha256: str, size: int, seconds: float, log: Path | None
+    yard: Yard,
+    step: Step,
+    wheel: WheelFile,
+    *,
+    sha256: str,
+    size: int,
+    seconds: float = 0.0,
+    log: Path | None = None,
+    built_on: str = "",
+    built_with: tuple[str, ...] = (),
 ) -> Record:
     return Record(
         fingerprint=step.fingerprint,
@@ -187,6 +206,8 @@ def _record(
         yanked=step.file.yanked,
         source=f"built from {step.file.filename}" if step.built else "fetched",
         built=step.built,
+        built_on=built_on,
+        built_with=built_with,
         network=step.network,
         log=str(log.relative_to(yard.workspace.root)) if log else None,
         seconds=seconds,

@@ -25,7 +25,10 @@ CHUNK = 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
-    """One finished step. Times are RFC 3339 in UTC, sizes bytes; `metadata_sha256` names a blob as `sha256` does."""
+    """One finished step. Times are RFC 3339 in UTC, sizes bytes; `metadata_sha256` names a blob as `sha256` does.
+
+    `built_on` is the image (or "this machine") with its Python, `built_with` the build requirements as `name version`.
+    """
 
     fingerprint: str
     filename: str
@@ -44,6 +47,8 @@ class Record:
     yanked: str | None
     source: str
     built: bool
+    built_on: str
+    built_with: tuple[str, ...]
     network: bool
     log: str | None
     seconds: float
@@ -201,7 +206,7 @@ class Store:
 def read_record(text: bytes) -> Record:
     """A record from its JSON; ValueError, TypeError or KeyError when it is not one."""
     values = json.loads(text)
-    for name in ("tags", "requires_dist", "modules"):
+    for name in ("tags", "requires_dist", "modules", "built_with"):
         values[name] = tuple(values[name])
     return Record(**{field.name: values[field.name] for field in fields(Record)})
 

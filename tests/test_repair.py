@@ -8,18 +8,28 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from builders.errors import RepairError
-from builders.libraries import HostLibraries, needed_by, needed_libraries, promise_for, read_program, read_programs
+from builders.libraries import (
+    HostLibraries,
+    Promise,
+    needed_by,
+    needed_libraries,
+    promise_for,
+    read_program,
+    read_programs,
+)
 from builders.repair import LibrarySource, RepairTarget, repair, repair_tools
 from builders.wheels import check_machine, read_wheel
 from tests.macho_makers import EXTENSION, apple_tools, compiled, contents, packed
 
 EPOCH = 1_600_000_000
+STAMP = (2020, 9, 13, 12, 26, 40)
 ABI = f"cp3{sys.version_info.minor}-cp3{sys.version_info.minor}"
 HERE = RepairTarget(system="linux", machine="x86_64", libc="glibc", libc_version=(2, 31))
 ARM = RepairTarget(system="linux", machine="aarch64", libc="glibc", libc_version=(2, 31))
@@ -80,6 +90,12 @@ def refused(wheel: Path, libraries: Path | LibrarySource, target: RepairTarget) 
     with pytest.raises(RepairError) as caught:
         repaired(wheel, libraries, target)
     return caught.value
+
+
+def times(wheel: Path) -> set[tuple[int, ...]]:
+    """The time stamps in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {entry.date_time for entry in archive.infolist()}
 
 
 def imported(wheel: Path, folder: Path) -> str:
@@ -149,6 +165,7 @@ def test_the_same_wheel_and_libraries_give_the_same_bytes(tmp_path: Path) -> Non
             os.umask(before)
         digests.add(hashlib.sha256(kept.read_bytes()).hexdigest())
     assert len(digests) == 1
+    assert times(kept) == {STAMP}
 
 
 def test_a_library_that_nobody_has_is_named_with_who_needs_it(tmp_path: Path) -> None:
@@ -265,7 +282,7 @@ def test_a_platform_that_no_tag_describes_is_refused(tmp_path: Path) -> None:
     assert "no manylinux or musllinux tag describes x86_64 with glibc 2.4" in refused(wheel, tmp_path, old).reason
 
 
-def promised(target: RepairTarget):  # type: ignore[no-untyped-def]
+def promised(target: RepairTarget) -> Promise:
     assert target.libc_version
     promise = promise_for(target.machine, target.libc, target.libc_version)
     assert promise
@@ -346,11 +363,12 @@ def test_on_a_mac_too_the_same_wheel_gives_the_same_bytes(tmp_path: Path) -> Non
     """Neither the order in which the disk lists files, nor that of a set of tags, nor the clock is in the result."""
     module = mach_o(tmp_path / "made", "_demo.so", "int orbit(void) { return 42; }")
     names = [f"demo/{letter}{letter}.py" for letter in "qwertzuiopasdfgh"]
-    files = {"demo/_demo.so": module, "demo/__init__.py": b"", **dict.fromkeys(names, b"")}
+    files: dict[str, bytes | Path] = {"demo/_demo.so": module, "demo/__init__.py": b"", **dict.fromkeys(names, b"")}
     wheel = packed(tmp_path, "cp39.cp310.cp311.cp312.cp313-abi3-macosx_11_0_arm64", files)
     kept = repaired(wheel, tmp_path, MAC)
     assert repaired(wheel, tmp_path, MAC, name="again").read_bytes() == kept.read_bytes()
     assert [name for name in contents(kept) if name in names] == sorted(names)
+    assert times(kept) == {STAMP}
 
 
 @pytest.mark.usefixtures("apple")
