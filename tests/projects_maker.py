@@ -12,6 +12,7 @@ import re
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 from tests.archive_makers import wheel_bytes
 
@@ -39,10 +40,14 @@ def make_sdist(
     return path
 
 
-def make_wheel(destination: Path, name: str, version: str = "1.0", *, requires: Sequence[str] = ()) -> Path:
-    """Write `<name>-<version>-py3-none-any.whl`, with one module of that name, into a folder."""
+def make_wheel(
+    destination: Path, name: str, version: str = "1.0", *, requires: Sequence[str] = (), weight: int = 0
+) -> Path:
+    """Write `<name>-<version>-py3-none-any.whl`, with one module of that name and so many bytes of ballast."""
     stem = f"{name.replace('-', '_')}-{version}"
     module = {f"{name.replace('-', '_')}.py": f"WORD = {version!r}\n".encode()}
+    if weight:
+        module[f"{name.replace('-', '_')}.bin"] = Random(name).randbytes(weight)  # noqa: S311 - it must not compress
     metadata = _metadata(name, version, requires, "")
     destination.mkdir(parents=True, exist_ok=True)
     path = destination / f"{stem}-py3-none-any.whl"

@@ -1,0 +1,261 @@
+"""What goes wrong is told in a sentence, with what to do next; and one failure costs nobody else anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Bench, Ran
+from tests.projects_maker import make_sdist, make_wheel
+from tests.test_only_what_changed import HERE, contents, locks
+
+WAYS = {
+    "nothing": r"no wheel produced",
+    "other": r"expected 'bad-other', got 'requests'",
+    "two": r"one wheel was asked for, and the build left: bad_two-1\.0\S+, stowaway",
+    "program": r"missing program frobnicate-parser",
+    "network": r"no network",
+    "slow": r"time limit of 3 s",
+    "header": r"missing header frobnicate/frobnicate\.h",
+}
+BUILDS = {"bad-slow": {"limits": {"time": "3s"}}}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What the summary says of one failure."""
+
+    what: str
+    rows: dict[str, str]
+
+
+def told(ran: Ran) -> dict[str, Told]:
+    """The failures of a run's last page, by what failed."""
+    found: dict[str, Told] = {}
+    page = re.split(r"\d+ steps? failed\n", ran.out)[-1]
+    for block in page.strip().split("\n\n"):
+        first, *rest = block.splitlines()
+        rows = {line[2:10].strip(): line[12:] for line in rest if line.startswith("  ")}
+        found[first] = Told(what=first, rows=rows)
+    return found
+
+
+def refused(ran: Ran) -> Ran:
+    """A run that failed as it should: a code, and no traceback anywhere."""
+    assert ran.code not in {0, -9}, ran.text
+    assert "Traceback" not in ran.out + ran.errors, ran.text
+    return ran
+
+
+def declare(bench: Bench, platforms: dict[str, list[str]], **more: Any) -> None:
+    """Host platforms by name, with what they ask for."""
+    declared = [{**HERE, "name": name, "packages": packages} for name, packages in platforms.items()]
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": declared, **more}))
+
+
+# --- builds -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def spoiled(make_bench: Callable[[str], Bench]) -> tuple[Bench, Ran]:
+    """One run: a platform with every way to fail under top → middle → bad, a good one, and one that was good before."""
+    bench = make_bench("spoiled")
+    vendor = bench.root / "vendor"
+    for way in WAYS:
+        parts = ("change-ext", "change-header") if way == "header" else ("change-base", f"change-{way}")
+        make_sdist(vendor, f"bad-{way}", parts=parts)
+    make_wheel(vendor, "middle", requires=["bad-nothing"])
+    make_wheel(vendor, "top", requires=["middle"])
+    make_sdist(vendor, "good")
+    make_wheel(vendor, "old")
+    declare(bench, {"before": ["old"]})
+    assert bench.doit().code == 0
+    asked = ["good", "top", *(f"bad-{way}" for way in WAYS if way != "nothing")]
+    declare(bench, {"bad": asked, "before": ["old", "bad-program"], "fine": ["good", "old"]}, builds=BUILDS)
+    return bench, bench.doit()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("way", WAYS)
+def test_a_failed_build_is_told_whole(spoiled: tuple[Bench, Ran], way: str) -> None:
+    """What, why in one line, who asked, the log, which exists, and the command to try again."""
+    bench, ran = spoiled
+    rows = told(refused(ran))[f"bad-{way} 1.0 on bad"].rows
+    assert re.search(WAYS[way], rows["why"]), ran.text
+    assert rows["asked by"] == ("top → middle → bad-nothing" if way == "nothing" else f"bad-{way}")
+    assert (bench.root / rows["log"]).stat().st_size > 0
+    assert rows["again"] == f"doit wheel:bad/bad-{way}-1.0"
+    assert not [name for name in bench.records().values() if name.startswith(f"bad_{way}")]
+
+
+@pytest.mark.network
+def test_a_failure_costs_nobody_else_anything(spoiled: tuple[Bench, Ran]) -> None:
+    """Other steps are finished, other platforms published; one that fell ill keeps its last complete publication."""
+    bench, ran = spoiled
+    kept = set(bench.records().values())
+    assert {"good-1.0-py3-none-any.whl", "middle-1.0-py3-none-any.whl", "top-1.0-py3-none-any.whl"} <= kept
+    assert bench.flat("fine") == ["good-1.0-py3-none-any.whl", "old-1.0-py3-none-any.whl"]
+    assert bench.flat("before") == ["old-1.0-py3-none-any.whl"]
+    assert bench.flat("bad") == []
+    assert re.search(r"(?m)^before +incomplete +its last complete publication stays$", ran.out), ran.text
+    assert re.search(r"(?m)^bad +incomplete +nothing of it is published yet$", ran.out), ran.text
+    assert re.search(r"(?m)^fine +complete$", ran.out), ran.text
+    assert bench.doit("verify").code == 0
+
+
+@pytest.mark.network
+def test_the_command_to_try_again_works_once_it_is_mended(spoiled: tuple[Bench, Ran], tmp_path: Path) -> None:
+    """Once the reason is gone, the command of the summary makes just that wheel; an unmended one fails as before."""
+    bench = Bench(root=tmp_path / "workspace")
+    shutil.copytree(spoiled[0].root, bench.root, symlinks=True)
+    mended = {"bad-program": {"env": {"CHANGE_PROGRAM": "true"}}, **BUILDS}
+    asked = json.loads((bench.root / "platforms.yaml").read_text())
+    bench.write("platforms.yaml", json.dumps({**asked, "builds": mended}))
+    before = bench.records()
+    again = told(spoiled[1])["bad-program 1.0 on bad"].rows["again"].split()
+    assert again[0] == "doit"
+    ran = bench.doit(*again[1:])
+    assert ran.code == 0, ran.text
+    new = [name for fingerprint, name in bench.records().items() if fingerprint not in before]
+    assert new == ["bad_program-1.0-py3-none-any.whl"]
+    assert refused(bench.doit("wheel:bad/bad-two-1.0")).code != 0
+
+
+# --- resolving --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def settled(bench: Bench) -> Bench:
+    """A workspace with one wheel published."""
+    make_wheel(bench.root / "vendor", "good")
+    make_wheel(bench.root / "vendor", "wants-one", requires=["good<1"])
+    make_wheel(bench.root / "vendor", "wants-none", requires=["there-is-no-such-thing-anywhere"])
+    declare(bench, {"here": ["good"]})
+    assert bench.doit().code == 0
+    return bench
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (["wants-none"], ["wants-none", "there-is-no-such-thing-anywhere"]),
+        (["good==1.0", "wants-one"], ["good", "wants-one", "good<1"]),
+        (["good>7"], ["good>7"]),
+    ],
+)
+def test_no_solution(settled: Bench, asked: list[str], words: list[str]) -> None:
+    """A name that nobody has, a conflict, a version that there is not: the chain of reasons; lock and tree stay."""
+    before, tree = locks(settled), contents(settled.root / "public")
+    declare(settled, {"here": asked, "other": ["good"]})
+    ran = refused(settled.doit())
+    rows = told(ran)["here"].rows
+    assert [word for word in words if word not in rows["why"]] == [], ran.text
+    assert rows["again"] == "doit lock:here"
+    assert (settled.root / rows["log"]).stat().st_size > 0
+    assert {path: content for path, content in locks(settled).items() if path.startswith("here/")} == before
+    after = contents(settled.root / "public")
+    served = {path: content for path, content in tree.items() if path.startswith(("here/", "files/"))}
+    assert {path: after[path] for path in served} == served
+    assert settled.flat("other") == ["good-1.0-py3-none-any.whl"]
+    declare(settled, {"here": ["good"], "other": ["good"]})
+    mended = settled.doit(*rows["again"].split()[1:])
+    assert mended.code == 0, mended.text
+
+
+# --- before any work --------------------------------------------------------------------------------------------------
+
+
+def test_mistakes_in_platforms_yaml_are_all_told_at_once(bench: Bench) -> None:
+    """A typo and a set that does not exist: place and remedy of both, no traceback, nothing written."""
+    bench.write(
+        "platforms.yaml",
+        "platforms:\n  - name: here\n    host: true\n    sandbx: none\n    requirements: [missing]\n",
+    )
+    bench.write("requirements/present.txt", "six\n")
+    ran = refused(bench.doit())
+    said = ran.out + ran.errors
+    assert re.search(r"platforms\.yaml:4:5: .*sandbx.*sandbox", said), ran.text
+    assert re.search(r"platforms\.yaml:5:\d+: .*missing", said), ran.text
+    assert "present" in said, ran.text
+    assert contents(bench.root).keys() == {"platforms.yaml", "requirements/present.txt"}
+
+
+# --- the engine ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("tcp://127.0.0.1:1", "127.0.0.1:1"), ("unix:///nonexistent/engine.sock", "engine.sock")],
+)
+def test_no_engine(bench: Bench, address: str, words: str) -> None:
+    """Where no engine answers, that is the reason, with its address; an optional platform is skipped and exit is 0."""
+    box = {"name": "box", "image": "debian:trixie", "packages": ["good"]}
+    make_wheel(bench.root / "vendor", "good")
+    asked = {"upstream": [{"find-links": "vendor/"}], "platforms": [box, {**HERE, "packages": ["good"]}]}
+    bench.write("platforms.yaml", json.dumps(asked))
+    ran = refused(bench.doit(DOCKER_HOST=address))
+    rows = told(ran)["box"].rows
+    assert words in rows["why"], ran.text
+    assert rows["again"] == "doit image:box"
+    assert bench.flat("here") == ["good-1.0-py3-none-any.whl"]
+    box["optional"] = True  # type: ignore[assignment]
+    bench.write("platforms.yaml", json.dumps(asked))
+    ran = bench.doit(DOCKER_HOST=address)
+    assert ran.code == 0, ran.text
+    assert "skipped" in ran.out, ran.text
+
+
+@pytest.mark.engine
+def test_no_such_image(bench: Bench) -> None:
+    """An image that this engine does not have and cannot pull is named."""
+    name = "wheelyard-test-nonexistent:7"
+    bench.write("platforms.yaml", json.dumps({"platforms": [{"image": name, "packages": ["six"]}]}))
+    ran = refused(bench.doit())
+    rows = told(ran)["wheelyard-test-nonexistent-7"].rows
+    assert name in rows["why"], ran.text
+    assert rows["again"] == "doit image:wheelyard-test-nonexistent-7"
+
+
+# --- the disk --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """A file system of its own, of a few MB."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("size", ["16k", "256k", "1m"])
+def test_full_disk(bench: Bench, tmp_path: Path, size: str) -> None:
+    """A disk that is full at whatever point is named; what was published stays; with room, the next run goes on."""
+    for name in ("good", "other"):
+        make_wheel(tmp_path / "vendor", name, weight=900_000)
+    platforms = [{**HERE, "packages": ["good", "other"]}]
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "../vendor"}], "platforms": platforms}))
+    with small_disk(tmp_path / "small", size) as folder:
+        (bench.root / ".wheelyard").symlink_to(folder)
+        ran = refused(bench.doit())
+        assert "No space left on device" in ran.out + ran.errors, ran.text
+        assert "make room" in ran.out + ran.errors, ran.text
+        subprocess.run(["mount", "-o", "remount,size=64m", str(folder)], check=True)
+        ran = bench.doit()
+        assert ran.code == 0, ran.text
+        assert bench.flat("here") == ["good-1.0-py3-none-any.whl", "other-1.0-py3-none-any.whl"]
+        assert bench.doit("verify").code == 0
