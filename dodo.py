@@ -87,6 +87,9 @@ def task_wheel() -> Iterator[Task]:
         for step, waits_for in RUN.steps(platform):
             task = _wheel(platform, step, waits_for)
             yield {**task, "basename": "wheel", "name": task["basename"].removeprefix("wheel:")}
+        for name in RUN.stale_names(platform):
+            again, lock = f"{platform.name}/{name}", f"lock:{platform.name}"
+            yield _task(RUN.make_named, platform, name, basename="wheel", name=again, task_dep=[lock])
 
 
 def _wheels_of(platform: Platform) -> Callable[[], Iterator[Task]]:
@@ -246,7 +249,7 @@ class Tree:
                 state = self._state()
                 generations.remember(YARD, pipeline.all_completed(YARD))
                 made = tree(self._platforms(), url=WORKSPACE.publish_url, metadata=self._metadata)
-                published = publish(PUBLIC, made, blob=YARD.store.checked_blob)
+                published = publish(PUBLIC, made, blob=YARD.store.blob)
             except TreeError as error:
                 YARD.progress.done("public", outcome="failed")
                 raise PublishError(error.reason, hint=error.hint) from error

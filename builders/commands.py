@@ -36,7 +36,13 @@ export PYTHONPATH="$WORK/site" PYTHONDONTWRITEBYTECODE=1
 "$PYTHON" "$IN/imports.py" "$IN/modules.txt" "$OUT/failed.json"
 """
 # What makes a build's bytes depend on its inputs alone (reproducible-builds.org, SOURCE_DATE_EPOCH specification).
-_SETTLED = (("PYTHONHASHSEED", "0"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC"), ("PIP_CONFIG_FILE", "/dev/null"))
+_SETTLED = (
+    ("PYTHONHASHSEED", "0"),
+    ("LC_ALL", "C.UTF-8"),
+    ("TZ", "UTC"),
+    ("PIP_CONFIG_FILE", "/dev/null"),
+    ("PYTHONUNBUFFERED", "1"),  # a build that is ended by its time or silence limit leaves what it said
+)
 
 
 def wheel_script(sdist: str, top: str) -> str:
@@ -45,8 +51,9 @@ def wheel_script(sdist: str, top: str) -> str:
     return (
         _ENVIRONMENT
         + _SOURCE.format(sdist=shlex.quote(sdist))
-        + '"$WORK/env/bin/python" -m pip wheel --no-deps --no-index --no-build-isolation --no-cache-dir --no-input '
-        f'--disable-pip-version-check --wheel-dir "$OUT" "$WORK/src/"{shlex.quote(top)}\n'
+        # Verbose: pip keeps what a compiler says to itself otherwise, and the limit on silence would end long builds.
+        + '"$WORK/env/bin/python" -m pip wheel --verbose --no-deps --no-index --no-build-isolation --no-cache-dir '
+        f'--no-input --disable-pip-version-check --wheel-dir "$OUT" "$WORK/src/"{shlex.quote(top)}\n'
     )
 
 

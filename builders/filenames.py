@@ -6,6 +6,7 @@ paths, pages and terminals.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -79,6 +80,7 @@ def same_release(one: tuple[str, str], other: tuple[str, str]) -> bool:
     return one[0] == other[0] and (one[1] == other[1] or Version(one[1]) == Version(other[1]))
 
 
+@functools.lru_cache(maxsize=4096)  # a page of an index repeats few versions and tags in thousands of names
 def normalised_version(text: str) -> str:
     """The version in its one spelling, empty when it is none."""
     try:
@@ -87,6 +89,7 @@ def normalised_version(text: str) -> str:
         return ""
 
 
+@functools.lru_cache(maxsize=4096)
 def expand_tag(tag: str) -> tuple[str, ...]:
     """`py2.py3-none-any` as its single tags, sorted; empty when a part is empty or there are more than 1000."""
     parts = [part.split(".") for part in tag.split("-")]

@@ -13,6 +13,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from builders import commands
+from builders.apart import read_large_wheel
 from builders.diagnose import diagnose
 from builders.errors import ArchiveError, BuildError
 from builders.facts import Facts
@@ -83,7 +84,7 @@ def read_locked_sdist(yard: Yard, file: LockedFile, *, label: str) -> Sdist:
 
 def _fetch(yard: Yard, step: Step, facts: Facts, label: str) -> Record:
     blob = fetch_blob(yard, step.file, label=label)
-    wheel = read_wheel(blob, filename=step.file.filename)
+    wheel = read_large_wheel(blob, filename=step.file.filename)
     _check(wheel, step, facts)
     return _record(yard, step, wheel, sha256=step.file.sha256, size=blob.stat().st_size)
 

@@ -104,6 +104,15 @@ def current_plan(yard: Yard, platform: Platform) -> Plan | None:
         return None
 
 
+def kept_names(yard: Yard, platform: Platform) -> tuple[str, ...]:
+    """The names of the steps in the plan as it was kept, whether or not it still holds."""
+    try:
+        kept = json.loads(_plan_file(yard, platform).read_bytes())
+        return tuple(str(step["name"]) for step in kept["plan"]["steps"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return ()
+
+
 def make_step(yard: Yard, platform: Platform, step: Step, plan: Plan) -> Record:
     """One wheel into the store."""
     from builders.making import obtain

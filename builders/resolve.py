@@ -157,6 +157,12 @@ def _no_solution(request: Request, said: str, failures: Sequence[str]) -> Resolu
             f"{request.key}: the index could not be read: {failures[-1]}\n    {reason}",
             hint="nothing was changed; try again later",
         )
+    if not request.confined:
+        return ResolutionError(
+            f"{request.key}: {reason}",
+            hint="sdists were passed over, because a build on this machine cannot be confined: "
+            "`sandbox: none` in platforms.yaml allows them",
+        )
     return ResolutionError(
         f"{request.key}: {reason}",
         hint="change the requirement, or `builds: NAME: from:` if wheels or sdists were ruled out",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from builders import pipeline
-from builders.errors import EngineError
+from builders.errors import BuildError, EngineError
 from builders.plan import Plan, Step
 from builders.platforms import Platform
 from builders.yard import Yard
@@ -54,6 +54,14 @@ class Run:
             except EngineError as error:
                 self._skip(platform, error)
 
+    def make_named(self, platform: Platform, name: str) -> None:
+        """The same for the step of that name in a plan that is made only now."""
+        if platform.name not in self.skipped:
+            steps = {step.name: step for step in self.plans[platform.name].steps}
+            if name not in steps:
+                raise BuildError(f"{name}: platform {platform.name} does not ask for it any more")
+            self.make(platform, steps[name])
+
     def complete(self, platform: Platform) -> None:
         """State that the platform has all its wheels."""
         if platform.name not in self.skipped:
@@ -89,6 +97,10 @@ class Run:
             names = {step.fingerprint: step.name for step in plan.steps}
             for step in sorted(plan.steps, key=lambda step: step.built):
                 yield step, tuple(sorted(names[fingerprint] for fingerprint in step.environment))
+
+    def stale_names(self, platform: Platform) -> tuple[str, ...]:
+        """The steps of a kept plan that does not hold any more: who mended platforms.yaml tries one of them again."""
+        return () if self.plan(platform) else pipeline.kept_names(self.yard, platform)
 
     def unfinished(self, platform: Platform) -> Iterator[tuple[Step, tuple[str, ...]]]:
         """The same without all that the store had: a task, which doit looks at several times, only for real work."""

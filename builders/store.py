@@ -133,22 +133,6 @@ class Store:
             )
         return record
 
-    def checked_blob(self, sha256: str) -> Path:
-        """Where bytes stand, hashed once more before they are used: a flipped bit is never passed on."""
-        path = self.blob(sha256)
-        try:
-            actual = hash_file(path)
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"the bytes {sha256} are missing from the store", hint="doit verify names what they were"
-            ) from error
-        if actual != sha256:
-            raise StoreError(
-                f"the store's bytes are damaged:\n  expected {sha256}\n  actual   {actual}",
-                hint=f"delete {path} and the records that doit verify names: they are made again",
-            )
-        return path
-
     def add(self, record: Record) -> None:
         """Write a record; its blobs must be here already."""
         for sha256 in (record.sha256, record.metadata_sha256):

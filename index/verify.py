@@ -25,6 +25,8 @@ from urllib.parse import unquote, urlsplit
 MANIFEST = "manifest.json"
 STAGE = ".publishing"  # while a publication runs, or after one was killed: the manifests of what may lie about
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LINUX = re.compile(r"[-.]linux_")
+_EPOCH = "1970-01-01T00:00:00Z"
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
@@ -49,14 +51,16 @@ def interrupted(public: Path) -> bool:
 
 @dataclass(frozen=True)
 class _File:
-    """What a page says of one file; `path` is where its link leads, None if that is nowhere in the tree."""
+    """What a page says of one file; `path` is where its link leads."""
 
     name: str
-    path: str | None
+    path: str
     sha256: str | None
     python: str | None
     metadata: str | None
     yanked: str | None
+    size: Any = field(default=None, compare=False)  # this and the next only JSON can say
+    uploaded: str | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -97,13 +101,12 @@ class _Tree:
         """Whether an unfinished publication is changing one of these."""
         return any(state != self.states(path)[0] for path in paths for state in self.states(path))
 
-    def resolve(self, page: str, url: str) -> tuple[str | None, str | None]:
+    def resolve(self, page: str, url: str) -> tuple[str, str | None]:
         """(path in the tree, sha256) of a link on a page; it must be relative, and stay inside."""
         parts = urlsplit(url)
         path = _joined(page, unquote(parts.path))
         if parts.scheme or parts.netloc or parts.path.startswith("/") or path.startswith(".."):
             self.say(page, f"links to {url!r}, which is outside the tree")
-            return None, None
         _, _, sha256 = parts.fragment.partition("sha256=")
         return path, sha256 or None
 
@@ -145,7 +148,7 @@ def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
 
 def _against_manifest(tree: _Tree) -> None:
     named = {path for manifest in tree.manifests for path in manifest}
-    found = {path: {"link": target} for path, target in tree.links.items()}
+    found: dict[str, Any] = {path: {"link": target} for path, target in tree.links.items()}
     found |= {path: {"size": size, "sha256": sha256} for path, (size, sha256) in tree.files.items()}
     for path in sorted(named | found.keys()):
         actual, allowed = found.get(path), tree.states(path)
@@ -220,45 +223,38 @@ def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
 
 def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
     said = [_from_html(tree, html, text, attributes) for text, attributes in _parse(tree, html)]
-    records = _load(tree, other, "files")
-    also = [_from_json(tree, other, record) for record in records]
+    also = [_from_json(tree, other, record) for record in _load(tree, other, "files")]
     if said != also and not tree.moves(html, other):
         names = sorted({one.name for one in {*said} ^ {*also}})
         tree.say(folder, f"HTML and JSON disagree about {', '.join(names) or 'the order of their files'}")
     for page, files in ((html, said), (other, also)):
         for one in files:
             _file(tree, page, one)
-    sizes = {one.name: tree.files[one.path][0] for one in also if one.path in tree.files}
-    for record in records:
-        name, uploaded = str(_word(record, "filename")), _word(record, "upload-time")
-        if record.get("size") != sizes.get(name, record.get("size")):
-            tree.say(other, f"{name}: has {sizes[name]} bytes, and the page says {record.get('size')}")
-        if uploaded is not None and not _UPLOAD_TIME.fullmatch(uploaded):
-            tree.say(other, f"{name}: upload-time {uploaded!r} is no time")
     tree.offered.setdefault(posixpath.dirname(folder), {}).update({one.name: one for one in said})
 
 
 def _file(tree: _Tree, page: str, one: _File) -> None:
     """One link: to a file of that name in the pool, with its hash, its METADATA's hash, its Requires-Python."""
-    if one.path is None:
-        return
-    tree.pointed_to |= {one.path, f"{one.path}.metadata"}
+    name, beside = one.name, f"{one.path}.metadata"
+    tree.pointed_to |= {one.path, beside}
     if one.path not in tree.files:
         tree.say(page, f"links to {one.path}, which is not there")
+    if one.path not in tree.files or {one.path, beside} & tree.wrong:
         return
-    if {one.path, f"{one.path}.metadata"} & tree.wrong:
-        return
-    if posixpath.basename(one.path) != one.name:
-        tree.say(page, f"calls {posixpath.basename(one.path)!r} {one.name!r}")
-    if tree.files[one.path][1] != one.sha256:
-        tree.say(page, f"{one.name}: sha256 is not {one.sha256}")
-    if tree.files.get(f"{one.path}.metadata", (0, None))[1] != one.metadata:
-        tree.say(page, f"{one.name}: its metadata's sha256 is not {one.metadata}")
-    if page.startswith("simple/") and re.search(r"[-.]linux_", one.name):
-        tree.say(page, f"offers {one.name} to machines that it was not made for")
-    python = BytesHeaderParser().parsebytes(_read(tree, f"{one.path}.metadata") or b"").get("Requires-Python")
-    if (_CONTROL.sub(" ", str(python)).strip() if python is not None else None) != (one.python and one.python.strip()):
-        tree.say(page, f"{one.name} requires Python {python}, and the page says {one.python}")
+    (size, sha256), (_, metadata) = tree.files[one.path], tree.files.get(beside, (0, None))
+    said = BytesHeaderParser().parsebytes(_read(tree, beside) or b"").get("Requires-Python", "")
+    python, wanted = _CONTROL.sub(" ", str(said)).strip(), (one.python or "").strip()
+    rules = {
+        f"calls {posixpath.basename(one.path)!r} {name!r}": posixpath.basename(one.path) == name,
+        f"{name}: sha256 is not {one.sha256}": one.sha256 == sha256,
+        f"{name}: its metadata's sha256 is not {one.metadata}": one.metadata == metadata,
+        f"{name}: has {size} bytes, and the page says {one.size}": one.size in {None, size},
+        f"{name}: upload-time {one.uploaded!r} is no time": _UPLOAD_TIME.fullmatch(one.uploaded or _EPOCH),
+        f"{name} requires Python {python}, and the page says {wanted}": python == wanted,
+        f"offers {name} to machines that it was not made for": not (page.startswith("simple/") and _LINUX.search(name)),
+    }
+    for text in (text for text, holds in rules.items() if not holds):
+        tree.say(page, text)
 
 
 def _folders(tree: _Tree) -> None:
@@ -280,26 +276,19 @@ def _folders(tree: _Tree) -> None:
 
 
 def _plain_pages(tree: _Tree) -> None:
-    for page in sorted(tree.files.keys() - tree.wrong):
-        if re.fullmatch(r"([^/]+/)?index\.html", page) and not page.startswith(("simple/", "files/")):
-            _plain_page(tree, page)
-
-
-def _plain_page(tree: _Tree, page: str) -> None:
-    """A page for people: each relative link leads to something, with the hash that it names."""
-    for _, attributes in _parse(tree, page):
-        url = attributes.get("href") or ""
-        if urlsplit(url).scheme or not urlsplit(url).path:
-            continue
-        path, sha256 = tree.resolve(page, url)
-        if path is None:
-            continue
-        place = _joined(path, tree.links[path]) if path in tree.links else path
-        tree.pointed_to |= {place, f"{place}.metadata"}
-        if place not in tree.files and place not in tree.folders:
-            tree.say(page, f"links to {path}, which is not there")
-        elif sha256 and place not in tree.wrong and tree.files.get(place, (0, ""))[1] != sha256:
-            tree.say(page, f"{path}: sha256 is not {sha256}")
+    """Pages for people: each relative link leads to something, with the hash that it names."""
+    pages = sorted(page for page in tree.files.keys() - tree.wrong if re.fullmatch(r"([^/]+/)?index\.html", page))
+    for page in (page for page in pages if not page.startswith(("simple/", "files/"))):
+        for url in (attributes.get("href") or "" for _, attributes in _parse(tree, page)):
+            if urlsplit(url).scheme or not urlsplit(url).path:
+                continue
+            path, sha256 = tree.resolve(page, url)
+            place = _joined(path, tree.links[path]) if path in tree.links else path
+            tree.pointed_to |= {place, f"{place}.metadata"}
+            if place not in tree.files and place not in tree.folders:
+                tree.say(page, f"links to {path}, which is not there")
+            elif sha256 and place not in tree.wrong and tree.files.get(place, (0, ""))[1] != sha256:
+                tree.say(page, f"{path}: sha256 is not {sha256}")
 
 
 def _pointed_to(tree: _Tree) -> None:
@@ -319,18 +308,14 @@ class _Anchors(HTMLParser):
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An <a> begins."""
-        if tag == "a":
-            self.found.append(("", dict(attrs)))
-            self._inside = True
+        self._inside = tag == "a"
+        self.found += [("", dict(attrs))] if self._inside else []
 
     def handle_data(self, data: str) -> None:
-        """Its text, maybe in pieces."""
         if self._inside:
             self.found[-1] = (self.found[-1][0] + data, self.found[-1][1])
 
     def handle_endtag(self, tag: str) -> None:
-        """An <a> ends."""
         self._inside = self._inside and tag != "a"
 
 
@@ -365,9 +350,10 @@ def _from_html(tree: _Tree, page: str, text: str, attributes: dict[str, str | No
 def _from_json(tree: _Tree, page: str, record: dict[str, Any]) -> _File:
     path, _ = tree.resolve(page, str(record.get("url")))
     sha256, metadata = _word(record, "hashes", "sha256"), _word(record, "core-metadata", "sha256")
-    yanked = record.get("yanked", False)
+    name, python, yanked = str(_word(record, "filename")), _word(record, "requires-python"), record.get("yanked", False)
     reason = None if yanked is False else "" if yanked is True else str(yanked)
-    return _File(str(_word(record, "filename")), path, sha256, _word(record, "requires-python"), metadata, reason)
+    size, uploaded = _word(record, "size") or "none", _word(record, "upload-time")
+    return _File(name, path, sha256, python, metadata, reason, int(size) if size.isdecimal() else size, uploaded)
 
 
 def _word(record: Any, *keys: str) -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import re
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,8 +70,8 @@ def _declared(
     said = {"name": f'"{name}"', "version": f'"{version}"', "dependencies": _toml(requires)}
     if build_requires is not None:
         said["requires"] = _toml(build_requires)
-    for key, value in said.items():
-        text = re.sub(rf"(?m)^{key} = .*$", lambda _, key=key, value=value: f"{key} = {value}", text)
+    lines = (line.partition(" = ") for line in text.splitlines())
+    text = "".join(f"{key}{equals}{said.get(key, value)}\n" for key, equals, value in lines)
     return text.encode()
 
 

@@ -57,7 +57,7 @@ def locked(bench: Bench) -> Bench:
     """A workspace whose one platform, this machine, is complete: two wheels from a folder."""
     make_wheel(bench.root / "vendor", "one")
     make_wheel(bench.root / "vendor", "two")
-    here = {"name": "here", "host": True, "sandbox": "none", "packages": ["one", "two"]}
+    here = {"name": "here", "host": True, "prove": False, "packages": ["one", "two"]}
     bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": [here]}))
     ran = bench.doit()
     assert ran.code == 0, ran.text
@@ -170,7 +170,7 @@ def test_commands_of_the_readme(locked: Bench) -> None:
     assert there - named == {"image", "index"}
 
 
-@pytest.mark.parametrize("document", sorted(CHECKOUT.glob("docs/*.md")) + [CHECKOUT / "README.md"])
+@pytest.mark.parametrize("document", [*sorted(CHECKOUT.glob("docs/*.md")), CHECKOUT / "README.md"])
 def test_links_lead_somewhere(document: Path) -> None:
     """Every relative link of a document leads to a file of the checkout."""
     links = re.findall(r"\]\((?!https?://)([^)#]+)", document.read_text(encoding="utf-8"))

@@ -93,7 +93,8 @@ def test_a_failed_build_is_told_whole(spoiled: tuple[Bench, Ran], way: str) -> N
     rows = told(refused(ran))[f"bad-{way} 1.0 on bad"].rows
     assert re.search(WAYS[way], rows["why"]), ran.text
     assert rows["asked by"] == ("top → middle → bad-nothing" if way == "nothing" else f"bad-{way}")
-    assert (bench.root / rows["log"]).stat().st_size > 0
+    if way != "slow":  # its time may be over before it said a word: an empty log is not named
+        assert (bench.root / rows["log"]).stat().st_size > 0
     assert rows["again"] == f"doit wheel:bad/bad-{way}-1.0"
     assert not [name for name in bench.records().values() if name.startswith(f"bad_{way}")]
 
@@ -253,7 +254,7 @@ def test_full_disk(bench: Bench, tmp_path: Path, size: str) -> None:
         (bench.root / ".wheelyard").symlink_to(folder)
         ran = refused(bench.doit())
         assert "No space left on device" in ran.out + ran.errors, ran.text
-        assert "make room" in ran.out + ran.errors, ran.text
+        assert "run again" in ran.out + ran.errors, ran.text
         subprocess.run(["mount", "-o", "remount,size=64m", str(folder)], check=True)
         ran = bench.doit()
         assert ran.code == 0, ran.text

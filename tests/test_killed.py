@@ -155,7 +155,11 @@ def test_killed_while_publishing(mine: Bench, number: signal.Signals) -> None:
         ran = mine.doit(task)
         assert ran.code == 0, ran.text
     tree, records = contents(mine.root / "public"), on_disk(mine.root / ".wheelyard/records")
-    [record] = [path for path in records if json.loads((mine.root / ".wheelyard/records" / path).read_text())["project"] == "delta"]
+    [record] = [
+        path
+        for path in records
+        if json.loads((mine.root / ".wheelyard/records" / path).read_text())["project"] == "delta"
+    ]
     sha256 = json.loads((mine.root / ".wheelyard/records" / record).read_text())["sha256"]
     blob = mine.root / ".wheelyard/blobs" / sha256[:2] / sha256
     kept = blob.rename(mine.root / "kept")
@@ -177,13 +181,14 @@ def test_killed_while_publishing(mine: Bench, number: signal.Signals) -> None:
 
 @dataclass(kw_only=True)
 class Stalling:
-    """Sends half of a whole file and then nothing, until it is told to be good; parts, which uv reads, come as asked."""
+    """Sends half of a whole file and then nothing, until it is told to be good; parts, which uv reads, come whole."""
 
     content: bytes
     stalled: threading.Event = field(default_factory=threading.Event)
     good: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, handler: Handler) -> None:
+        """Behave."""
         if self.good.is_set() or handler.command == "HEAD" or "Range" in handler.headers:
             file(self.content)(handler)
             return

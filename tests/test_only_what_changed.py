@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import threading
@@ -34,7 +33,10 @@ def declare(bench: Bench, *packages: str, **more: Any) -> None:
 def on_disk(root: Path) -> dict[str, tuple[int, str]]:
     """Every file and link below a folder: its time of change, and its content or target."""
     return {
-        str(path.relative_to(root)): (path.lstat().st_mtime_ns, os.readlink(path) if path.is_symlink() else digest(path))
+        str(path.relative_to(root)): (
+            path.lstat().st_mtime_ns,
+            str(path.readlink()) if path.is_symlink() else digest(path),
+        )
         for path in sorted(root.rglob("*"))
         if path.is_symlink() or path.is_file()
     }

@@ -1,0 +1,117 @@
+"""This machine as a platform: no engine, no box, and still nothing runs here that nobody agreed to."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders.hosts import find_python
+from tests.conftest import Bench, Ran
+from tests.projects_maker import make_sdist, make_wheel
+from tests.test_failures import refused, told
+from tests.test_only_what_changed import contents
+
+HOST = {"name": "this-machine", "host": True}
+NO_ENGINE = "unix:///nonexistent/engine.sock"
+
+
+def declare(bench: Bench, *packages: str, **more: object) -> None:
+    platform = {**HOST, "packages": list(packages), **{key: value for key, value in more.items() if key != "builds"}}
+    asked = {"upstream": [{"find-links": "vendor/"}], "platforms": [platform], "builds": more.get("builds", {})}
+    bench.write("platforms.yaml", json.dumps(asked))
+
+
+@pytest.fixture(scope="module")
+def made(make_bench: Callable[[str], Bench]) -> tuple[Bench, Ran]:
+    """A fresh workspace on a machine without an engine: an extension in C, and a pure project with a pre-command."""
+    bench = make_bench("host")
+    make_sdist(bench.root / "vendor", "change-ext", parts=("change-ext",))
+    make_sdist(bench.root / "vendor", "pure", requires=["change-ext"])
+    declare(bench, "pure", sandbox="none", builds={"pure": {"pre-command": f"touch {bench.root}/ran"}})
+    return bench, bench.doit(DOCKER_HOST=NO_ENGINE)
+
+
+@pytest.mark.network
+def test_a_machine_without_an_engine_gets_its_mirror(made: tuple[Bench, Ran]) -> None:
+    """A fresh workspace with a host platform alone: built, proven and published."""
+    bench, ran = made
+    assert ran.code == 0, ran.text
+    assert re.search(r"(?m)^this-machine +complete$", ran.out), ran.text
+    assert [name.partition("-")[0] for name in bench.flat("this-machine")] == ["change_ext", "pure"]
+    assert bench.doit("verify").code == 0
+
+
+@pytest.mark.network
+@pytest.mark.skipif(sys.platform != "linux", reason="delocate repairs elsewhere")
+def test_an_extension_is_repaired_for_this_machines_own_c_library(made: tuple[Bench, Ran]) -> None:
+    """The extension leaves with a manylinux tag and no linux one."""
+    [extension] = [name for name in made[0].flat("this-machine") if name.startswith("change_ext")]
+    assert re.fullmatch(r"change_ext-1\.0-cp\d+-cp\d+-manylinux_2_\d+_\w+\.whl", extension)
+
+
+@pytest.mark.network
+def test_the_platforms_own_pip_installs_from_the_flat_folder(made: tuple[Bench, Ran], tmp_path: Path) -> None:
+    """A new virtual environment of the same Python, no index: installed, and the C code answers."""
+    python = tmp_path / "env/bin/python"
+    subprocess.run([find_python(None), "-m", "venv", str(tmp_path / "env")], check=True)
+    flat = made[0].root / "public/this-machine"
+    install = [str(python), "-m", "pip", "install", "--no-index", "-f", str(flat), "pure"]
+    subprocess.run(install, check=True, capture_output=True)
+    code = "import change_ext, pure; print(change_ext.answer(0))"
+    said = subprocess.run([str(python), "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path)
+    assert said.stdout == "1.0\n"
+
+
+@pytest.mark.network
+def test_a_pre_command_never_runs_on_the_host(made: tuple[Bench, Ran]) -> None:
+    """`builds: X: pre-command:` is meant for images: here it is passed over, and the run says so."""
+    bench, ran = made
+    assert not (bench.root / "ran").exists()
+    assert "pre-command of pure does not run on a host platform" in ran.out, ran.text
+
+
+def test_a_set_of_wheels_needs_no_leave(bench: Bench) -> None:
+    """Without `sandbox: none`, wheels are taken as they are where nothing of theirs is to be run."""
+    make_wheel(bench.root / "vendor", "good")
+    declare(bench, "good", prove=False)
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.network
+def test_a_build_without_leave_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """Without `sandbox: none` no sdist runs here, not even to say what it needs; the reason names the key."""
+    make_sdist(bench.root / "vendor", "gate", parts=("change-base", "change-gate"))
+    builds = {"gate": {"env": {"CHANGE_GATE": str(tmp_path)}}}
+    declare(bench, "gate", prove=False, builds=builds)
+    ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
+    assert "this-machine" in told(ran), ran.text
+    assert "sandbox: none" in ran.out, ran.text
+    assert bench.records() == {}
+    assert "public" not in {path.partition("/")[0] for path in contents(bench.root)}
+
+
+@pytest.mark.network
+def test_the_newest_version_with_a_wheel_is_taken_where_no_sdist_may_run(bench: Bench) -> None:
+    """Without leave, a newer version that is only an sdist is passed over."""
+    make_wheel(bench.root / "vendor", "good", "1.0")
+    make_sdist(bench.root / "vendor", "good", "2.0")
+    declare(bench, "good", prove=False)
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
+
+
+def test_a_python_that_this_machine_lacks_is_named(bench: Bench) -> None:
+    """`python:` of one that is not here: which one, and what to write instead."""
+    make_wheel(bench.root / "vendor", "good")
+    declare(bench, "good", python="/nonexistent/python3")
+    ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
+    assert "/nonexistent/python3" in told(ran)["this-machine"].rows["why"], ran.text
