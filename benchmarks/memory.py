@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -23,19 +25,22 @@ NAME = "made-up-giant"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Peak:
-    """The highest resident size that the process had."""
+    """The highest resident size that doit had, and that any of it and the processes that it starts had."""
 
     figures: Figures
+    any_process: Figures
     seconds: float
 
     @property
     def holds(self) -> bool:
-        """Whether it stayed under the limit."""
-        return self.figures.median < LIMIT
+        """Whether every process stayed under the limit, every time."""
+        return max(*self.figures.values, *self.any_process.values) < LIMIT
 
     def __str__(self) -> str:
         title = f"memory of the doit process while fetching {SIZE} MiB ({self.seconds:.1f} s in all)"
-        return f"{title}\n{self.figures}\n  under {LIMIT:g} MB: {'holds' if self.holds else 'MISSED'}"
+        return (
+            f"{title}\n{self.figures}\n{self.any_process}\n  under {LIMIT:g} MB: {'holds' if self.holds else 'MISSED'}"
+        )
 
 
 def large_wheel(folder: Path, times: int) -> Peak:
@@ -50,9 +55,14 @@ def large_wheel(folder: Path, times: int) -> Peak:
         start = time.perf_counter()
         for _ in range(times):
             workspace.forget()
-            peaks.append(_peak_of(workspace.doit()))
+            peaks.append(_peaks_of(workspace.doit()))
     seconds = (time.perf_counter() - start) / times
-    return Peak(figures=Figures(name="doit, peak resident size", values=tuple(peaks), unit="MB"), seconds=seconds)
+    doit, largest = zip(*peaks, strict=True)
+    return Peak(
+        figures=Figures(name="doit, peak resident size", values=doit, unit="MB"),
+        any_process=Figures(name="the largest of it and what it starts", values=largest, unit="MB"),
+        seconds=seconds,
+    )
 
 
 def _write_index(site: Path) -> None:
@@ -81,17 +91,22 @@ def _served(site: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def _peak_of(command: tuple[str, ...]) -> float:
-    """The kernel's own high-water mark, read until the process has gone, in MB."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, _high_water(process.pid))
-        time.sleep(0.02)
-    said = process.communicate()[0].decode(errors="replace")
-    if process.returncode:
-        raise SystemExit(f"doit ended with {process.returncode}\n{said}")
-    return peak * 1024 / 1e6
+def _peaks_of(command: tuple[str, ...]) -> tuple[float, float]:
+    """The kernel's own high-water marks in MB: of the process, and of the largest among it and all that it started."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        peak = 0
+        while True:
+            peak = max(peak, _high_water(process.pid))
+            ended, status, usage = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.02)
+        process.returncode = os.waitstatus_to_exitcode(status)  # so that Popen waits for nobody
+        if process.returncode:
+            said.seek(0)
+            raise SystemExit(f"doit ended with {process.returncode}\n{said.read().decode(errors='replace')}")
+    return peak * 1024 / 1e6, usage.ru_maxrss * 1024 / 1e6
 
 
 def _high_water(pid: int) -> int:

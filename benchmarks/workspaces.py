@@ -60,10 +60,8 @@ def from_source(folder: Path, image: str, pins: Mapping[str, str]) -> Workspace:
     """One image and a set of exact versions, each built from its sdist."""
     workspace = Workspace(root=folder / "from-source")
     builds = "".join(f"  {name}: {{from: sdist}}\n" for name in pins)
-    workspace.write(
-        "platforms.yaml",
-        f"platforms:\n  - image: {image}\n    pre-command: {PREPARE}\n    prove: false\n    requirements: [c]\nbuilds:\n{builds}",
-    )
+    platform = f"  - image: {image}\n    pre-command: {PREPARE}\n    prove: false\n    requirements: [c]\n"
+    workspace.write("platforms.yaml", f"platforms:\n{platform}builds:\n{builds}")
     workspace.write("requirements/c.txt", "".join(f"{name}=={version}\n" for name, version in pins.items()))
     return workspace
 

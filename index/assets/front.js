@@ -1,0 +1,94 @@
+"use strict";
+// Search as one types. Everything that is shown goes in as text: nothing here makes markup out of data.
+{
+  const CHUNK = 100;
+  const byId = (id) => document.getElementById(id);
+  const { projects } = JSON.parse(byId("data").textContent);
+  const [field, rows, count, more, table] = ["find", "rows", "count", "more", "table"].map(byId);
+  const texts = projects.map(([name, about]) => `${name}\n${about.toLowerCase()}`);
+  const number = new Intl.NumberFormat("en");
+  let found = projects.map((_, place) => place);
+  let shown = rows.rows.length;
+
+  const element = (tag, text, name) => {
+    const made = document.createElement(tag);
+    made.textContent = text;
+    if (name) made.className = name;
+    return made;
+  };
+
+  const row = ([name, about, ...cells]) => {
+    const made = document.createElement("tr");
+    const head = made.appendChild(document.createElement("th"));
+    head.scope = "row";
+    const link = head.appendChild(element("a", name));
+    link.href = `about/${name}.html`;
+    if (about) head.appendChild(element("span", about, "about")).dir = "auto";
+    made.append(...cells.map((text) => element("td", text || "–", text ? "" : "soft")));
+    return made;
+  };
+
+  const extend = () => {
+    rows.append(...found.slice(shown, shown + CHUNK).map((place) => row(projects[place])));
+    shown = Math.min(shown + CHUNK, found.length);
+    more.hidden = shown >= found.length;
+  };
+
+  // How well a project fits all words: 0 is its very name, 3 only its summary, 4 not at all.
+  const rank = (text, words, whole) => {
+    if (!words.every((word) => text.includes(word))) return 4;
+    const name = text.slice(0, text.indexOf("\n"));
+    if (name === whole) return 0;
+    if (name.startsWith(whole)) return 1;
+    return words.every((word) => name.includes(word)) ? 2 : 3;
+  };
+
+  const search = () => {
+    const asked = field.value.trim().toLowerCase();
+    const name = asked.replace(/[-_.\s]+/g, "-");
+    const words = asked.split(/\s+/).map((word) => (/[_.]/.test(word) ? word.replace(/[-_.]+/g, "-") : word));
+    const ranks = [[], [], [], [], []];
+    texts.forEach((text, place) => ranks[asked ? rank(text, words, name) : 0].push(place));
+    found = ranks.slice(0, 4).flat();
+    rows.textContent = "";
+    shown = 0;
+    extend();
+    table.setAttribute("aria-rowcount", found.length + 1);
+    const all = number.format(projects.length);
+    count.textContent = asked ? `${number.format(found.length)} of ${all} projects` : `${all} projects`;
+  };
+
+  const links = () => [...rows.querySelectorAll("a")];
+  const keys = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const inField = event.target === field;
+    if (event.key === "/" && !inField) {
+      field.focus();
+      field.select();
+    } else if (event.key === "Escape" && inField && field.value) {
+      field.value = "";
+      search();
+    } else if (event.key === "Enter" && inField && links()[0] && field.value.trim()) {
+      links()[0].click();
+    } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      const place = links().indexOf(event.target);
+      if (!inField && place < 0) return;
+      const next = place + (event.key === "ArrowDown" ? 1 : -1);
+      (next < 0 ? field : links()[next])?.focus();
+    } else return;
+    event.preventDefault();
+  };
+
+  field.addEventListener("input", search);
+  document.addEventListener("keydown", keys);
+  more.addEventListener("click", () => {
+    const last = rows.rows.length;
+    extend();
+    rows.rows[last]?.querySelector("a").focus();
+  });
+  new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && extend(), { rootMargin: "800px" }).observe(more);
+  addEventListener("pageshow", () => field.value && search());
+  more.hidden = shown >= found.length;
+  table.setAttribute("aria-rowcount", found.length + 1);
+  document.querySelectorAll(".find").forEach((one) => (one.hidden = false));
+}

@@ -1,0 +1,166 @@
+"""Old and new clients, each resolving and installing: over http with HTML and with JSON, from file:// and the folder."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.index_makers import Shelves, served
+from tests.serving import NEEDED, WANTED, Client, environment, installed, open_folder, pip, put, run, scratch, stock, uv
+
+PIPS = ["20.3.4", "22.3.1", "23.0.1", "23.1.2", "24.3.1", "25.3", ""]  # the last one: the newest
+WAYS = ["json", "html", "file", "flat", "flat-http"]
+LIMIT = "2024-01-01T00:00:00.2Z"  # between foo and the second bar
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shop:
+    """A published tree and its two servers: one negotiates, one knows only HTML."""
+
+    public: Path
+    json: str
+    html: str
+
+    def way(self, name: str) -> list[str]:
+        """Where to look, as options of pip and uv."""
+        return {
+            "json": ["--index-url", f"{self.json}box/simple/"],
+            "html": ["--index-url", f"{self.html}box/simple/"],
+            "file": ["--index-url", f"{(self.public / 'box' / 'simple').as_uri()}/"],
+            "flat": ["--no-index", "--find-links", str(self.public / "box")],
+            "flat-http": ["--no-index", "--find-links", f"{self.html}box/"],
+        }[name]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Shop]:
+    """One for all tests: clients change nothing in it."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(open_folder())
+        store = Shelves(folder / "store")
+        put(folder / "public", store, stock(store))
+        json, html = (stack.enter_context(served(folder / "public", json=one)) for one in (True, False))
+        yield Shop(public=folder / "public", json=json, html=html)
+
+
+@pytest.fixture
+def into(tmp_path: Path) -> Path:
+    """Where a client installs to."""
+    return tmp_path / "into"
+
+
+@pytest.fixture(params=PIPS, ids=lambda version: f"pip-{version or 'newest'}")
+def each_pip(request: pytest.FixtureRequest) -> Client:
+    """The pips of bullseye and bookworm among them; 22.3 to 23.1 are those that the older metadata key breaks."""
+    if sys.version_info >= (3, 12) and request.param and request.param < "23.2":
+        pytest.skip(f"pip {request.param} does not run on Python {sys.version_info.major}.{sys.version_info.minor}")
+    return pip(request.param)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("way", WAYS)
+def test_pip_installs(shop: Shop, each_pip: Client, way: str, into: Path) -> None:
+    """The newest that fits: extras, a local version, abi3 and a name with dots; not yanked, not for another Python.
+
+    File names say nothing of Requires-Python, so a pip that looks at those alone has to be told which foo.
+    """
+    wanted = "foo[more]==1.0" if way == "flat" else WANTED
+    each_pip.install(*shop.way(way), wanted, into=into)
+    assert installed(into) == NEEDED
+
+
+@pytest.mark.network
+def test_pip_installs_a_yanked_version_only_if_pinned(shop: Shop, each_pip: Client, into: Path) -> None:
+    """And tells the reason as it was given."""
+    said = each_pip.install(*shop.way("json"), "--no-deps", "foo==3.0", into=into)
+    assert installed(into) == {"foo 3.0"}
+    assert "broken & <b>" in said
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("way", ["json", "html", "file"])
+def test_pip_says_what_is_for_another_python(shop: Shop, each_pip: Client, way: str, into: Path) -> None:
+    """foo 2.0 is there, for Python 9: nothing is installed in its place."""
+    with pytest.raises(AssertionError, match=r"No matching distribution|requires a different Python"):
+        each_pip.install(*shop.way(way), "foo==2.0", into=into)
+    assert installed(into) == set()
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("way", ["json", "html"])
+def test_the_newest_pip_holds_to_a_date(shop: Shop, way: str, into: Path) -> None:
+    """--uploaded-prior-to takes the older bar over JSON; without upload times it refuses rather than guesses."""
+    words = ["--uploaded-prior-to", LIMIT, "--no-deps", "bar"]
+    if way == "json":
+        pip("").install(*shop.way(way), *words, into=into)
+        assert installed(into) == {"bar 0.9"}
+    else:
+        with pytest.raises(AssertionError, match=r"upload-time"):
+            pip("").install(*shop.way(way), *words, into=into)
+        assert installed(into) == set()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_uv_installs(shop: Shop, way: str, into: Path) -> None:
+    """From everywhere, the same."""
+    uv().install(*shop.way(way), WANTED, into=into)
+    assert installed(into) == NEEDED
+
+
+def test_uv_holds_to_a_date(shop: Shop, into: Path) -> None:
+    """--exclude-newer takes the older bar."""
+    uv().install(*shop.way("json"), "--exclude-newer", LIMIT, "--no-deps", "bar", into=into)
+    assert installed(into) == {"bar 0.9"}
+
+
+@pytest.mark.parametrize("way", ["json", "html"])
+def test_a_uv_project_has_this_mirror_as_its_index(shop: Shop, way: str, tmp_path: Path) -> None:
+    """`uv lock`, then `uv sync` from that lock: every wheel of it comes from here, with its hash."""
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project]\nname = "user"\nversion = "1"\nrequires-python = "=={sys.version_info.major}.{sys.version_info.minor}.*"\n'
+        f'dependencies = ["{WANTED}"]\n[tool.uv]\npackage = false\n'
+        f'[[tool.uv.index]]\nname = "mirror"\nurl = "{shop.way(way)[1]}"\ndefault = true\n'
+    )
+    for verb in (["lock"], ["sync", "--locked"]):
+        run([uv().command[0], *verb, "--no-cache", "--python", sys.executable], cwd=tmp_path)
+    assert installed(_libraries(tmp_path / ".venv")) == NEEDED
+    assert (tmp_path / "uv.lock").read_text().count('hash = "sha256:') >= len(NEEDED)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("way", ["json", "html"])
+def test_poetry_has_this_mirror_as_its_only_source(shop: Shop, way: str, tmp_path: Path) -> None:
+    """A primary source, and nothing else is asked: `poetry lock`, `poetry install`."""
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project]\nname = "user"\nversion = "1"\nrequires-python = ">=3.11,<4"\ndependencies = ["{WANTED}"]\n'
+        "[tool.poetry]\npackage-mode = false\n"
+        f'[[tool.poetry.source]]\nname = "mirror"\nurl = "{shop.way(way)[1]}"\npriority = "primary"\n'
+    )
+    poetry = str(environment("poetry") / "poetry")
+    keys = {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    for verb in ("lock", "install"):
+        run([poetry, verb, "--no-interaction", "--no-ansi"], cwd=tmp_path, **keys)
+    assert installed(_libraries(tmp_path / ".venv")) == NEEDED
+
+
+@pytest.mark.network
+def test_pdm_has_this_mirror_as_its_only_source(shop: Shop, tmp_path: Path) -> None:
+    """A source of the default's name replaces the default."""
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project]\nname = "user"\nversion = "1"\nrequires-python = ">=3.11,<4"\ndependencies = ["{WANTED}"]\n'
+        "[tool.pdm]\ndistribution = false\n"
+        f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{shop.way("json")[1]}"\n'
+    )
+    pdm = str(environment("pdm") / "pdm")
+    run([pdm, "install", "--no-self", "--python", sys.executable], cwd=tmp_path, PDM_CHECK_UPDATE="false")
+    assert installed(_libraries(tmp_path / ".venv")) == NEEDED
+
+
+def _libraries(environ: Path) -> Path:
+    [folder] = environ.glob("lib/python*/site-packages")
+    return folder
