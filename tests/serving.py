@@ -37,8 +37,11 @@ WANTED = "foo[more]"
 NEEDED = {"foo 1.0", "bar 1.0+abc", "fast 1.0", "dotted-name-project 1.0"}  # of WANTED, and of the set `base`
 
 
-def stock(store: Shelves, *, name: str = "box", python: str = PYTHON) -> PublishedPlatform:
-    """What foo[more] needs, and beside it what no client may choose: yanked, too new a Python, another C library."""
+def stock(store: Shelves, *, python: str = PYTHON) -> tuple[PublishedPlatform, PublishedPlatform]:
+    """The platform `box` with what foo[more] needs, and what no client may choose: yanked, or too new a Python.
+
+    Beside it the platform `other`, whose newer wheel runs on no client here: in the merged index it is on offer.
+    """
     tag = _compiled()
     needed = (
         store.wheel(
@@ -56,9 +59,10 @@ def stock(store: Shelves, *, name: str = "box", python: str = PYTHON) -> Publish
         store.wheel("foo", "2.0", python=">=9"),
         store.wheel("foo", "3.0", yanked="broken & <b>"),
         store.wheel("bar", "0.9", upload_time="2023-01-01T00:00:00Z"),
-        store.wheel("fast", "2.0", tag=f"cp36-abi3-musllinux_9_0_{_machine()}"),
     )
-    return platform(name, (*needed, *others), sets={"base": needed}, python=python)
+    elsewhere = store.wheel("fast", "2.0", tag=f"cp36-abi3-musllinux_9_0_{_machine()}")
+    box = platform("box", (*needed, *others), sets={"base": needed}, python=python)
+    return box, platform("other", (elsewhere,), libc=None)
 
 
 def put(public: Path, store: Shelves, *platforms: PublishedPlatform, url: str | None = None) -> None:

@@ -14,7 +14,7 @@ from tests.index_makers import Shelves, served
 from tests.serving import NEEDED, WANTED, Client, environment, installed, open_folder, pip, put, run, scratch, stock, uv
 
 PIPS = ["20.3.4", "22.3.1", "23.0.1", "23.1.2", "24.3.1", "25.3", ""]  # the last one: the newest
-WAYS = ["json", "html", "file", "flat", "flat-http"]
+WAYS = ["merged", "html", "file", "flat"]
 LIMIT = "2024-01-01T00:00:00.2Z"  # between foo and the second bar
 
 
@@ -29,6 +29,7 @@ class Shop:
     def way(self, name: str) -> list[str]:
         """Where to look, as options of pip and uv."""
         return {
+            "merged": ["--index-url", f"{self.json}simple/"],
             "json": ["--index-url", f"{self.json}box/simple/"],
             "html": ["--index-url", f"{self.html}box/simple/"],
             "file": ["--index-url", f"{(self.public / 'box' / 'simple').as_uri()}/"],
@@ -43,7 +44,7 @@ def shop() -> Iterator[Shop]:
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder())
         store = Shelves(folder / "store")
-        put(folder / "public", store, stock(store))
+        put(folder / "public", store, *stock(store))
         json, html = (stack.enter_context(served(folder / "public", json=one)) for one in (True, False))
         yield Shop(public=folder / "public", json=json, html=html)
 
@@ -83,7 +84,7 @@ def test_pip_installs_a_yanked_version_only_if_pinned(shop: Shop, each_pip: Clie
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("way", ["json", "html", "file"])
+@pytest.mark.parametrize("way", ["json", "file"])
 def test_pip_says_what_is_for_another_python(shop: Shop, each_pip: Client, way: str, into: Path) -> None:
     """foo 2.0 is there, for Python 9: nothing is installed in its place."""
     with pytest.raises(AssertionError, match=r"No matching distribution|requires a different Python"):
@@ -105,7 +106,7 @@ def test_the_newest_pip_holds_to_a_date(shop: Shop, way: str, into: Path) -> Non
         assert installed(into) == set()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, "json", "flat-http"])
 def test_uv_installs(shop: Shop, way: str, into: Path) -> None:
     """From everywhere, the same."""
     uv().install(*shop.way(way), WANTED, into=into)
@@ -157,7 +158,8 @@ def test_pdm_has_this_mirror_as_its_only_source(shop: Shop, tmp_path: Path) -> N
         f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{shop.way("json")[1]}"\n'
     )
     pdm = str(environment("pdm") / "pdm")
-    run([pdm, "install", "--no-self", "--python", sys.executable], cwd=tmp_path, PDM_CHECK_UPDATE="false")
+    run([pdm, "use", "--first", sys.executable], cwd=tmp_path, PDM_CHECK_UPDATE="false")
+    run([pdm, "install", "--no-self"], cwd=tmp_path, PDM_CHECK_UPDATE="false")
     assert installed(_libraries(tmp_path / ".venv")) == NEEDED
 
 

@@ -70,7 +70,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with ExitStack() as stack:
         folder = stack.enter_context(open_folder())
         store = Shelves(folder / "store")
-        put(folder / "public", store, stock(store))
+        put(folder / "public", store, *stock(store))
         (folder / "server").mkdir(mode=0o777)
         url = stack.enter_context(serving(request.param, folder / "public", folder / "server"))
         yield Site(name=request.param, url=url, public=folder / "public")
@@ -171,7 +171,7 @@ def test_the_same_lines_serve_a_prefix(name: str, tmp_path: Path) -> None:
     """The tree one folder deeper than the server's root: JSON, cache headers and links are as without a prefix."""
     with open_folder() as folder:
         store = Shelves(folder / "store")
-        put(folder / "www" / "pypi", store, stock(store))
+        put(folder / "www" / "pypi", store, *stock(store))
         (folder / "server").mkdir(mode=0o777)
         with serving(name, folder / "www", folder / "server") as url:
             site = Site(name=name, url=url, public=folder / "www" / "pypi")
