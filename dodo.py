@@ -248,7 +248,12 @@ class Tree:
             try:
                 state = self._state()
                 generations.remember(YARD, pipeline.all_completed(YARD))
-                made = tree(self._platforms(), url=WORKSPACE.publish_url, metadata=self._metadata)
+                made = tree(
+                    self._platforms(),
+                    url=WORKSPACE.publish_url,
+                    metadata=self._metadata,
+                    incomplete=self._incomplete(),
+                )
                 published = publish(PUBLIC, made, blob=YARD.store.blob)
             except TreeError as error:
                 YARD.progress.done("public", outcome="failed")
@@ -258,7 +263,9 @@ class Tree:
             YARD.progress.done("public", outcome="done")
 
     def _state(self) -> str:
-        states = [repr(WORKSPACE.publish_url), *map(repr, pipeline.all_completed(YARD))]
+        completed = pipeline.all_completed(YARD)
+        shown = [(one.name, one.image, one.prove, proving.proofs(YARD, one.name)) for one in WORKSPACE.platforms]
+        states = [repr(WORKSPACE.publish_url), *map(repr, completed), *map(repr, shown)]
         return hashlib.sha256("\n".join(states).encode()).hexdigest()
 
     def _metadata(self, sha256: str) -> bytes:
@@ -268,6 +275,8 @@ class Tree:
         from index.model import PublishedPlatform, PublishedSet
 
         records = functools.cache(YARD.store.needed_record)
+        declared = {one.name: one for one in WORKSPACE.platforms}
+        changed = generations.last_changes(YARD)
         return [
             PublishedPlatform(
                 name=one.name,
@@ -276,6 +285,8 @@ class Tree:
                 libc=one.libc,
                 wheels=tuple(records(fingerprint) for fingerprint in one.wheels),
                 sets=tuple(PublishedSet(name=name, wheels=tuple(map(records, wheels))) for name, wheels in one.sets),
+                changed=changed.get(one.name),
+                **_for_people(declared.get(one.name), one, records),
             )
             for one in pipeline.all_completed(YARD)
         ]

@@ -324,6 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", body.content_type)
         self.send_header("Content-Length", str(len(body.content)))
         self.send_header("Vary", "Accept")
+        self._let_it_be_kept(body.status)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body.content)
@@ -337,12 +338,18 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name.title(), value)
             if "content-length" not in headers:
                 self.send_header("Connection", "close")
+            self._let_it_be_kept(status)
             self.end_headers()
             self._begun = True
             if self.command == "HEAD":
                 return
             for chunk in chunks:
                 self.wfile.write(chunk)
+
+    def _let_it_be_kept(self, status: int) -> None:
+        """Say that an answer holds for this job: without that, each uv in it would ask again for everything."""
+        if status in {200, 206}:
+            self.send_header("Cache-Control", "max-age=3600")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
         """Say nothing: what matters goes through the gateway's log."""

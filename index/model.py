@@ -53,6 +53,38 @@ class Wheel(Protocol):
     def source(self) -> str:
         """One line for people: "fetched", "built from foo-1.0.tar.gz"."""
 
+    @property
+    def requires_dist(self) -> tuple[str, ...]:
+        """METADATA's Requires-Dist, a line each: what the pages for people turn round into "who needs it"."""
+
+    @property
+    def summary(self) -> str:
+        """METADATA's Summary: free text from outside, as are the licence and the versions of what it was built with."""
+
+    @property
+    def license(self) -> str:
+        """METADATA's License-Expression or License, which some fill with all of its text; "" where it says nothing."""
+
+    @property
+    def built(self) -> bool:
+        """Whether this mirror built it; the four below say something only then."""
+
+    @property
+    def built_on(self) -> str:
+        """The image (or "this machine") with its Python."""
+
+    @property
+    def built_with(self) -> tuple[str, ...]:
+        """The build requirements, `name version` each."""
+
+    @property
+    def network(self) -> bool:
+        """Whether the build could reach the network."""
+
+    @property
+    def log(self) -> str | None:
+        """Where the build's log is in the workspace; pages tell its name and no more."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
@@ -69,6 +101,14 @@ class Entry:
     upload_time: str | None = None
     yanked: str | None = None
     source: str = "fetched"
+    requires_dist: tuple[str, ...] = ()
+    summary: str = ""
+    license: str = ""
+    built: bool = False
+    built_on: str = ""
+    built_with: tuple[str, ...] = ()
+    network: bool = False
+    log: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +124,8 @@ class PublishedPlatform:
     """One platform's whole publication: `wheels` is everything ever published for it and not pruned, oldest first.
 
     `python` is the full version ("3.9.2"), `tags` what its pip accepts (best first), `libc` glibc's version or None,
-    `sets` the current ones; their wheels need not be repeated in `wheels`.
+    `sets` the current ones; their wheels need not be repeated in `wheels`. For people alone: `image` it stands for,
+    whether its sets are `proven` and, if not, why they are `unproven`, and when it last `changed` (RFC 3339, UTC).
     """
 
     name: str
@@ -93,3 +134,7 @@ class PublishedPlatform:
     libc: tuple[int, int] | None
     wheels: tuple[Wheel, ...]
     sets: tuple[PublishedSet, ...] = ()
+    image: str = ""
+    proven: bool = False
+    unproven: str = ""
+    changed: str | None = None

@@ -10,7 +10,7 @@ from index.errors import TreeError
 from index.model import PublishedPlatform, Wheel
 
 POOL = "files"
-RESERVED = frozenset({"simple", POOL, "index.html", "manifest.json"})  # the tree's own names beside the platforms'
+RESERVED = frozenset({"simple", POOL, "about", "index.html", "manifest.json"})  # the tree's own, beside platforms'
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PROJECT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")

@@ -1,64 +1,172 @@
-"""public/index.html, for people: what is here, how to install it, and what was decided in merging."""
+"""public/index.html, for people: what is here, in which state, how to install it, and what was decided in merging."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 
-from index.catalog import Decision, Shelf, by_project
+from index.catalog import Decision, Shelf
 from index.html_pages import markup
-from index.model import PublishedPlatform, PublishedSet
-from index.names import pool_url, quoted
+from index.model import PublishedPlatform, PublishedSet, Wheel
+from index.names import pool_url
+from index.people_parts import elsewhere, head, line, page_of, plural, script, seen, shortened, shown, size
+from index.people_projects import Held
+
+_PLAIN_ROWS = 100  # that stand on the page as it is; a script brings the others as they are asked for
+_VERSIONS = 3  # that a cell of the table names
+_SUMMARY = 120  # characters of it
+_OPEN = 20  # so many decisions are shown without being asked for
 
 
 def front_page(
     platforms: Sequence[PublishedPlatform],
     shelves: Sequence[Shelf],
-    merged: Shelf,
+    projects: Sequence[Held],
     decisions: Sequence[Decision],
+    *,
+    incomplete: Sequence[str],
     url: str | None,
 ) -> str:
-    """The whole page; every link in it is relative."""
+    """The whole page; every link in it is relative. `incomplete` are platforms of which nothing is published yet."""
+    scripts = ("front.js",) if url else ("front.js", "here.js")
     return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Python wheels</title>\n'
-        "<style>:root{color-scheme:light dark}body{font:1rem/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;"
-        "padding:0 1rem}pre{overflow-x:auto}td,th{text-align:left;padding:.1rem 1rem .1rem 0}</style>\n"
-        "</head>\n<body>\n<h1>Python wheels</h1>\n"
-        f"<h2>Platforms</h2>\n{''.join(_platform(*pair, url) for pair in zip(platforms, shelves, strict=True))}"
-        '<h2>All platforms in one index</h2>\n<p><a href="simple/">simple/</a> '
-        "offers each client what runs on it.</p>\n"
-        f"{_decisions(decisions)}<h2>Projects</h2>\n{_projects(platforms, shelves, merged)}</body>\n</html>\n"
+        f"{head('Python wheels', up='', scripts=scripts)}"
+        f"<header>\n<h1>Python wheels</h1>\n{_lead(platforms, shelves, projects)}"
+        '<nav aria-label="On this page"><ul><li><a href="#platforms">Platforms</a></li>'
+        '<li><a href="#install">Install</a></li><li><a href="#merging">Merging</a></li>'
+        '<li><a href="#projects">Projects</a></li></ul></nav>\n</header>\n<main id="main">\n'
+        f"{_overview(platforms, shelves, incomplete)}{_install(platforms, url)}{_merging(decisions)}"
+        f"{_projects(platforms, projects)}</main>\n"
+        '<footer><p>Machines read <a href="simple/index.html">simple/</a> and <a href="manifest.json">manifest.json</a>'
+        ", which has the size and sha256 of every file.</p></footer>\n"
+        f"{_data(platforms, projects)}{''.join(map(script, scripts))}</body>\n</html>\n"
     )
 
 
-def _platform(platform: PublishedPlatform, shelf: Shelf, url: str | None) -> str:
-    name, folder = markup(platform.name), markup(quoted(platform.name))
-    libc = f", glibc {platform.libc[0]}.{platform.libc[1]}" if platform.libc else ""
-    size = sum(wheel.size for wheel in shelf.wheels)
-    sets = "".join(_set(platform.name, one, url) for one in platform.sets)
+def _lead(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], projects: Sequence[Held]) -> str:
+    files = {wheel.sha256: wheel.size for shelf in shelves for wheel in shelf.wheels}
+    held = f"{plural(len(projects), 'project')} in {plural(len(files), 'wheel')}, {size(sum(files.values()))}"
     return (
-        f'<h3 id="platform-{name}">{name}</h3>\n<p>Python {markup(platform.python)}{libc}; {len(shelf.wheels)} wheels, '
-        f'{size:,} bytes. <a href="{folder}/">files</a>, <a href="{folder}/simple/">index</a>, '
-        f'<a href="{folder}/pip.conf">pip.conf</a>, <a href="{folder}/uv.toml">uv.toml</a></p>\n{sets}'
+        f'<p class="lead">{held}, for {plural(len(platforms), "platform")}. '
+        "Everything that a set needs is here: installing asks no other server.</p>\n"
     )
 
 
-def _set(platform: str, one: PublishedSet, url: str | None) -> str:
-    where = f"--index-url {url}{platform}/simple/" if url else f"--no-index -f {platform}"
-    line = f"pip install {where} --require-hashes -r {platform}/{one.name}.txt"
-    here = markup(quoted(platform))
+# --- platforms --------------------------------------------------------------------------------------------------------
+
+
+def _overview(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], incomplete: Sequence[str]) -> str:
+    columns = ("Platform", "Python", "C library", "Image", "State", "Last changed")
+    titles = "".join(f'<th scope="col">{title}</th>' for title in columns)
+    rows = "".join(_platform(*pair) for pair in zip(platforms, shelves, strict=True))
+    waiting = "".join(_incomplete(name) for name in incomplete)
     return (
-        f'<p>Set <a href="{here}/{markup(one.name)}.txt">{markup(one.name)}</a> '
-        f'(<a href="{here}/{markup(one.name)}.pylock.toml">lock</a>), {len(one.wheels)} wheels:</p>\n'
-        f"<pre>{markup(line)}</pre>\n"
+        '<section aria-labelledby="platforms">\n<h2 id="platforms">Platforms</h2>\n'
+        '<div class="scroll platforms" role="region" aria-labelledby="platforms" tabindex="0"><table role="table">\n'
+        "<caption>Every platform and its state</caption>\n"
+        f'<thead role="rowgroup"><tr role="row">{titles}<th scope="col" class="number">Wheels</th>'
+        '<th scope="col" class="number">Size</th><th scope="col">Open</th></tr></thead>\n'
+        f'<tbody role="rowgroup">\n{rows}{waiting}</tbody>\n</table></div>\n</section>\n'
     )
 
 
-def _decisions(decisions: Sequence[Decision]) -> str:
+def _platform(platform: PublishedPlatform, shelf: Shelf) -> str:
+    name = platform.name
+    libc = f"glibc {platform.libc[0]}.{platform.libc[1]}" if platform.libc else "not glibc"
+    changed = platform.changed
+    when = f'<time datetime="{shown(changed)}">{shown(_moment(changed))}</time>' if changed else "unknown"
+    return (
+        f'<tr role="row" id="platform-{name}"><th scope="row" role="rowheader">{name}</th>'
+        f"{_cell('Python', shown(platform.python), 'keep')}{_cell('C library', libc, 'keep')}"
+        f"{_cell('Image', shown(platform.image) or 'unknown')}{_cell('State', _state(platform))}"
+        f"{_cell('Last changed', when)}{_cell('Wheels', f'{len(shelf.wheels):,}', 'number')}"
+        f"{_cell('Size', size(sum(wheel.size for wheel in shelf.wheels)), 'number')}"
+        f"{_cell('Open', _links(name))}</tr>\n"
+    )
+
+
+def _cell(title: str, content: str, kind: str = "") -> str:
+    """The title stands before the content where the table is too wide for the screen and becomes a list."""
+    named = f' class="{kind}"' if kind else ""
+    return f'<td role="cell" data-label="{title}"{named}><span>{content}</span></td>'
+
+
+def _links(name: str) -> str:
+    return f'<a href="{name}/index.html">files</a>, <a href="{name}/simple/index.html">index</a>'
+
+
+def _state(platform: PublishedPlatform) -> str:
+    complete = '<span class="state good">complete</span>'
+    if platform.proven:
+        return f'{complete} <span class="state good">proven</span>'
+    why = f'<span class="why">{shown(platform.unproven)}</span>' if platform.unproven else ""
+    return f'{complete} <span class="state">not proven</span>{why}'
+
+
+def _incomplete(name: str) -> str:
+    state = '<span class="state warn">not complete</span><span class="why">nothing of it is published yet</span>'
+    cells = "".join(_cell(title, "&ndash;", kind) for title, kind in (("Last changed", ""), ("Wheels", "number")))
+    return (
+        f'<tr role="row"><th scope="row" role="rowheader">{shown(name)}</th>'
+        f"{''.join(_cell(title, '&ndash;') for title in ('Python', 'C library', 'Image'))}{_cell('State', state)}"
+        f"{cells}{_cell('Size', '&ndash;', 'number')}{_cell('Open', '&ndash;')}</tr>\n"
+    )
+
+
+def _moment(rfc3339: str) -> str:
+    """`2026-11-21T10:17:03Z` as people read it; the page's own text says that it is UTC."""
+    return f"{rfc3339[:10]} {rfc3339[11:16]} UTC"
+
+
+# --- how to install ---------------------------------------------------------------------------------------------------
+
+
+def _install(platforms: Sequence[PublishedPlatform], url: str | None) -> str:
+    each = "".join(_install_on(platform, url, opened=len(platforms) == 1) for platform in platforms)
+    return (
+        '<section aria-labelledby="install">\n<h2 id="install">Install</h2>\n'
+        f'<p class="soft">{elsewhere(url)}uv takes the same lines with <code>uv</code> before them. '
+        'Mixed machines share <a href="simple/index.html">one index</a>, which offers each what runs on it.</p>\n'
+        f"{each}</section>\n"
+    )
+
+
+def _install_on(platform: PublishedPlatform, url: str | None, *, opened: bool) -> str:
+    name = platform.name
+    sets = "".join(_set(platform, one, url) for one in platform.sets)
+    return (
+        f"<details{' open' if opened else ''}><summary>{name}</summary>\n"
+        f"<h3>One project</h3>\n{line(name, 'PROJECT', url)}{sets}"
+        f'<p>Settings that make this the index of pip and uv: <a href="{name}/pip.conf">pip.conf</a>, '
+        f'<a href="{name}/uv.toml">uv.toml</a></p>\n</details>\n'
+    )
+
+
+def _set(platform: PublishedPlatform, one: PublishedSet, url: str | None) -> str:
+    file = f"{platform.name}/{one.name}.txt"
+    return (
+        f"<h3>The set {one.name}: {plural(len(one.wheels), 'wheel')}, each checked by its hash</h3>\n"
+        f"{line(platform.name, '--require-hashes -r ', url, file=file)}"
+        f'<p>The same as files: <a href="{file}">{one.name}.txt</a>, '
+        f'<a href="{platform.name}/{one.name}.pylock.toml">{one.name}.pylock.toml</a></p>\n'
+    )
+
+
+# --- merging ----------------------------------------------------------------------------------------------------------
+
+
+def _merging(decisions: Sequence[Decision]) -> str:
+    title = '<section aria-labelledby="merging">\n<h2 id="merging">Merging</h2>\n'
     if not decisions:
-        return ""
+        return (
+            f'{title}<p class="soft">The platforms agree about every file: nothing had to be decided.</p>\n</section>\n'
+        )
     items = "".join(f"<li>{markup(one.text)}{_kept(one)}</li>\n" for one in decisions)
-    return f"<h3>Decided in merging</h3>\n<ul>\n{items}</ul>\n"
+    return (
+        f"{title}<details{' open' if len(decisions) <= _OPEN else ''}>"
+        f'<summary>{plural(len(decisions), "decision")}</summary>\n<ul class="plain">\n{items}</ul>\n'
+        "</details>\n</section>\n"
+    )
 
 
 def _kept(decision: Decision) -> str:
@@ -67,22 +175,65 @@ def _kept(decision: Decision) -> str:
     )
 
 
-def _projects(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], merged: Shelf) -> str:
-    cells: dict[str, dict[str, str]] = {}
-    for platform, shelf in zip(platforms, shelves, strict=True):
-        for project, wheels in by_project(shelf.wheels):
-            versions = ", ".join(dict.fromkeys(wheel.version for wheel in wheels))
-            cells.setdefault(project, {})[platform.name] = versions
-    everywhere = {project for project, _ in by_project(merged.wheels)}
-    head = "".join(f"<th>{markup(platform.name)}</th>" for platform in platforms)
-    rows = "".join(
-        f"<tr><th>{_project(project, everywhere)}</th>"
-        f"{''.join(f'<td>{markup(cells[project].get(one.name, str()))}</td>' for one in platforms)}</tr>\n"
-        for project in sorted(cells)
+# --- projects ---------------------------------------------------------------------------------------------------------
+
+
+def _projects(platforms: Sequence[PublishedPlatform], projects: Sequence[Held]) -> str:
+    titles = "".join(f'<th scope="col">{platform.name}</th>' for platform in platforms)
+    rows = "".join(_row(project, platforms) for project in projects[:_PLAIN_ROWS])
+    more = len(projects) - _PLAIN_ROWS
+    hint = (
+        f"<noscript><p>These are the first {_PLAIN_ROWS}; "
+        '<a href="simple/index.html">simple/</a> lists all.</p></noscript>\n'
+        if more > 0
+        else ""
     )
-    return f"<table>\n<tr><th>project</th>{head}</tr>\n{rows}</table>\n"
+    return (
+        '<section aria-labelledby="projects">\n<h2 id="projects">Projects</h2>\n'
+        '<div class="find" role="search" hidden><label for="find">Find</label>'
+        '<input id="find" type="search" autocomplete="off" autocapitalize="none" spellcheck="false" '
+        'aria-describedby="keys" aria-controls="rows">'
+        f'<p id="count" role="status" aria-live="polite">{plural(len(projects), "project")}</p>'
+        '<p id="keys"><kbd>/</kbd> to find, <kbd>↓</kbd> <kbd>↑</kbd> to walk, <kbd>Enter</kbd> to open</p></div>\n'
+        '<div class="scroll projects" role="region" aria-labelledby="projects" tabindex="0"><table id="table">\n'
+        "<caption>Projects with their versions on each platform, newest first</caption>\n"
+        f"<colgroup><col>{'<col>' * len(platforms)}</colgroup>\n"
+        f'<thead><tr><th scope="col">Project</th>{titles}</tr></thead>\n<tbody id="rows">\n{rows}</tbody>\n'
+        f'</table></div>\n{hint}<button id="more" class="more" type="button" hidden>Show more</button>\n</section>\n'
+    )
 
 
-def _project(project: str, everywhere: set[str]) -> str:
-    name = markup(project)
-    return f'<a href="simple/{name}/">{name}</a>' if project in everywhere else name
+def _row(project: Held, platforms: Sequence[PublishedPlatform]) -> str:
+    about = _about(project)
+    cells = "".join(_versions_cell(text) for text in _versions(project, platforms))
+    summary = f'<span class="about" dir="auto">{shown(about)}</span>' if about else ""
+    return f'<tr><th scope="row"><a href="{page_of(project.name)}">{project.name}</a>{summary}</th>{cells}</tr>\n'
+
+
+def _versions_cell(text: str) -> str:
+    return f"<td>{shown(text)}</td>" if text else '<td class="soft">&ndash;</td>'
+
+
+def _about(project: Held) -> str:
+    return shortened(project.newest().summary, _SUMMARY)
+
+
+def _versions(project: Held, platforms: Sequence[PublishedPlatform]) -> list[str]:
+    return [_newest(project.wheels.get(platform.name, ())) for platform in platforms]
+
+
+def _newest(wheels: Iterable[Wheel]) -> str:
+    """The newest versions in words, "" for none."""
+    versions = list(dict.fromkeys(wheel.version for wheel in wheels))[::-1]
+    more = f" +{len(versions) - _VERSIONS}" if len(versions) > _VERSIONS else ""
+    return ", ".join(map(seen, versions[:_VERSIONS])) + more
+
+
+def _data(platforms: Sequence[PublishedPlatform], projects: Sequence[Held]) -> str:
+    """All rows for the script, as JSON that no browser runs and in which nothing can end the element that it is in."""
+    rows = ",\n".join(
+        json.dumps([one.name, _about(one), *_versions(one, platforms)], ensure_ascii=False, separators=(",", ":"))
+        for one in projects
+    )
+    safe = rows.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    return f'<script type="application/json" id="data">{{"projects":[\n{safe}\n]}}</script>\n'

@@ -15,6 +15,8 @@ from index.errors import TreeError
 from index.model import PublishedPlatform, Wheel
 from index.names import checked_platforms, checked_wheels, pool_path
 from index.people import front_page
+from index.people_parts import STYLE, asset
+from index.people_projects import ProjectPages, held
 from index.settings import checked_url, settings
 
 
@@ -50,7 +52,8 @@ class Tree:
     """Everything but manifest.json, which `publish` makes as it goes. Paths are relative to the root, with slashes."""
 
     indexes: tuple[Index, ...]
-    files: Mapping[str, str]  # the small ones: settings, locks, the page for people
+    projects: ProjectPages
+    files: Mapping[str, str]  # the small ones: settings, locks, the front page for people
     links: Mapping[str, str]  # path → relative target
     pool: Mapping[str, PoolFile]
     decisions: tuple[Decision, ...]
@@ -60,15 +63,20 @@ class Tree:
         for one in self.indexes:
             for path, text in one.pages():
                 yield path, text.encode()
+        for path, text in self.projects.pages():
+            yield path, text.encode()
         for path, text in self.files.items():
             yield path, text.encode()
 
 
-def tree(platforms: Sequence[PublishedPlatform], *, url: str | None, metadata: Metadata) -> Tree:
+def tree(
+    platforms: Sequence[PublishedPlatform], *, url: str | None, metadata: Metadata, incomplete: Sequence[str] = ()
+) -> Tree:
     """What to publish for these platforms: always all of them, as what is not given is taken away.
 
     `url` is publish.url; `metadata` gives the bytes of a METADATA file by their hash, and is asked only where two
-    platforms made different bytes under one file name. Raises TreeError for names that cannot be published.
+    platforms made different bytes under one file name. `incomplete` are the names of platforms that were never
+    complete, for people to see. Raises TreeError for names that cannot be published.
     """
     ordered = tuple(sorted(platforms, key=lambda platform: platform.name))
     checked_platforms(ordered)
@@ -78,14 +86,17 @@ def tree(platforms: Sequence[PublishedPlatform], *, url: str | None, metadata: M
     shelves = tuple(shelf(platform) for platform in ordered)
     everybody = merged(ordered, shelves, metadata)
     decisions = (*everybody.decisions, *(decision for one in shelves for decision in one.decisions))
+    projects = held(ordered, shelves)
     return Tree(
         indexes=(
             Index(folder="simple", wheels=everybody.wheels),
             *(Index(folder=f"{p.name}/simple", wheels=one.wheels) for p, one in zip(ordered, shelves, strict=True)),
         ),
+        projects=ProjectPages(projects=projects, offered=_names(everybody.wheels), decisions=decisions, url=url),
         files={
+            STYLE: asset("people.css"),
             **{path: text for p, one in zip(ordered, shelves, strict=True) for path, text in _folder(p, one, url)},
-            "index.html": front_page(ordered, shelves, everybody, decisions, url),
+            "index.html": front_page(ordered, shelves, projects, decisions, incomplete=sorted(incomplete), url=url),
         },
         links={
             f"{p.name}/{wheel.filename}": f"../{pool_path(wheel)}"
@@ -95,6 +106,10 @@ def tree(platforms: Sequence[PublishedPlatform], *, url: str | None, metadata: M
         pool=_pool(shelves, decisions),
         decisions=decisions,
     )
+
+
+def _names(wheels: Sequence[Wheel]) -> frozenset[str]:
+    return frozenset(wheel.project for wheel in wheels)
 
 
 def _folder(platform: PublishedPlatform, one: Shelf, url: str | None) -> Iterator[tuple[str, str]]:

@@ -15,9 +15,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import distributions
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from packaging.tags import platform_tags
@@ -33,6 +35,7 @@ from tests.index_makers import Shelves, platform, wheel_bytes
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
 SETTINGS = ("PIP_", "UV_", "POETRY_", "PDM_", "PYTHON", "VIRTUAL_ENV", "XDG_", "no_proxy", "NO_PROXY")
+MIRROR = "http://mirror.lan/pypi/"
 WANTED = "foo[more]"
 NEEDED = {"foo 1.0", "bar 1.0+abc", "fast 1.0", "dotted-name-project 1.0"}  # of WANTED, and of the set `base`
 
@@ -134,13 +137,13 @@ def pip(version: str) -> Client:
 
 
 @cache
-def environment(requirement: str) -> Path:
-    """The bin folder of a virtual environment with this in it, from the package index; one for the whole session."""
-    folder = scratch() / re.sub(r"\W", "-", requirement)
+def environment(*requirements: str) -> Path:
+    """The bin folder of a virtual environment with these in it, from the package index; one for the whole session."""
+    folder = scratch() / re.sub(r"\W", "-", requirements[0])
     made = [find_uv_bin(), "venv", "--quiet", "--python", sys.executable, str(folder)]
-    filled = [find_uv_bin(), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(folder), requirement]
+    filled = [find_uv_bin(), "pip", "install", "--quiet", "--compile-bytecode", "--python", str(folder)]
     environ = {**os.environ, "UV_DEFAULT_INDEX": machine_index(os.environ).secret_text}
-    for command in (made, filled):
+    for command in (made, [*filled, *requirements]):
         done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300, check=False)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
@@ -293,3 +296,27 @@ def _dotted(store: Shelves) -> Entry:
         tags=("py3-none-any",),
         upload_time="2024-01-01T00:00:00Z",
     )
+
+
+class _Mirror(SimpleHTTPRequestHandler):
+    """As a proxy does: a request says the whole URL, and only those of one mirror exist."""
+
+    def translate_path(self, path: str) -> str:
+        """What is behind a URL of the mirror."""
+        return super().translate_path(f"/{path.removeprefix(MIRROR)}" if path.startswith(MIRROR) else "/none")
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def mirrored(public: Path) -> Iterator[dict[str, str]]:
+    """The variables with which clients reach a tree as MIRROR: a host that is not this machine, over plain http."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Mirror, directory=str(public))) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield {"http_proxy": f"http://127.0.0.1:{server.server_port}"}
+        finally:
+            server.shutdown()
+            thread.join()

@@ -157,7 +157,7 @@ def test_pdm_has_this_mirror_as_its_only_source(shop: Shop, tmp_path: Path) -> N
         "[tool.pdm]\ndistribution = false\n"
         f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{shop.way("json")[1]}"\n'
     )
-    pdm = str(environment("pdm") / "pdm")
+    pdm = str(environment("pdm", "hishel<2") / "pdm")
     run([pdm, "use", "--first", sys.executable], cwd=tmp_path, PDM_CHECK_UPDATE="false")
     run([pdm, "install", "--no-self"], cwd=tmp_path, PDM_CHECK_UPDATE="false")
     assert installed(_libraries(tmp_path / ".venv")) == NEEDED

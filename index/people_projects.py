@@ -1,0 +1,211 @@
+"""A page for each project: what is here of it, where each file came from, who needs it, how to install it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from index.catalog import Decision, Shelf, by_project, in_order
+from index.model import PublishedPlatform, Wheel
+from index.names import pool_url
+from index.people_parts import elsewhere, head, line, page_of, plural, script, shortened, shown, size
+
+_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_RUNS = re.compile(r"[-_.]+")
+_EXTRA = re.compile(r"""\bextra\s*==""")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """One project as this mirror holds it: for each platform that has any, its wheels, oldest version first."""
+
+    name: str
+    wheels: Mapping[str, Sequence[Wheel]]
+
+    def newest(self) -> Wheel:
+        """The one that speaks for the project: the newest version, of the first platform that has it."""
+        return in_order(wheels[-1] for wheels in self.wheels.values())[-1]
+
+    def files(self) -> list[Wheel]:
+        """Each file once, newest version first."""
+        if len(self.wheels) == 1:
+            return [wheel for wheels in self.wheels.values() for wheel in reversed(wheels)]
+        each = {(wheel.filename, wheel.sha256): wheel for wheels in self.wheels.values() for wheel in wheels}
+        return in_order(each.values())[::-1]
+
+
+def held(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf]) -> list[Held]:
+    """Every project of the mirror by name."""
+    found: dict[str, dict[str, Sequence[Wheel]]] = {}
+    for platform, shelf in zip(platforms, shelves, strict=True):
+        for project, wheels in by_project(shelf.wheels):
+            found.setdefault(project, {})[platform.name] = wheels
+    return [Held(name=name, wheels=found[name]) for name in sorted(found)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProjectPages:
+    """All pages of projects; made one at a time, when somebody walks over them."""
+
+    projects: Sequence[Held]
+    offered: frozenset[str]  # projects in the merged index
+    decisions: Sequence[Decision]
+    url: str | None
+
+    def pages(self) -> Iterator[tuple[str, str]]:
+        """(path, text) by name of the project."""
+        needed_by = _needed_by(self.projects)
+        decided: dict[str, list[Decision]] = {}
+        for one in self.decisions:
+            decided.setdefault(one.project, []).append(one)
+        here = frozenset(project.name for project in self.projects)
+        for project in self.projects:
+            yield (
+                page_of(project.name),
+                self._page(project, decided.get(project.name, ()), needed_by.get(project.name, {}), here),
+            )
+
+    def _page(
+        self,
+        project: Held,
+        decided: Sequence[Decision],
+        needed_by: Mapping[str, Sequence[str]],
+        here: frozenset[str],
+    ) -> str:
+        scripts = () if self.url else ("here.js",)
+        newest, name = project.newest(), project.name
+        summary = f'<p class="lead" dir="auto">{shown(shortened(newest.summary, 500))}</p>\n' if newest.summary else ""
+        return (
+            f"{head(f'{name}: Python wheels', up='../', scripts=scripts)}"
+            '<header>\n<nav aria-label="Way back"><a href="../index.html#projects">All projects</a></nav>\n'
+            f"<h1>{name}</h1>\n{summary}</header>\n"
+            f'<main id="main">\n{_facts(project, newest, name in self.offered)}'
+            f"<h2>Install</h2>\n{self._install(project)}"
+            f"{_files(project)}{_decided(decided)}{_needs(newest, here)}{_needers(needed_by)}"
+            f"</main>\n{''.join(map(script, scripts))}</body>\n</html>\n"
+        )
+
+    def _install(self, project: Held) -> str:
+        lines = "".join(f"<h3>{platform}</h3>\n{line(platform, project.name, self.url)}" for platform in project.wheels)
+        return (
+            f'{lines}<p class="soft">{elsewhere(self.url)}uv takes the same line with <code>uv</code> before it.</p>\n'
+        )
+
+
+def _facts(project: Held, newest: Wheel, offered: bool) -> str:
+    where = ", ".join(project.wheels)
+    python = f"<dt>Needs Python</dt><dd>{shown(newest.requires_python)}</dd>\n" if newest.requires_python else ""
+    index = f'<a href="../simple/{project.name}/index.html">in the index for all platforms</a>'
+    return (
+        f'<dl class="facts">\n<dt>Newest here</dt><dd>{shown(newest.version)}</dd>\n'
+        f"<dt>Licence</dt><dd>{shown(shortened(newest.license, 120)) or 'not stated'}</dd>\n{python}"
+        f"<dt>Platforms</dt><dd>{where}</dd>\n"
+        f"<dt>Index page</dt><dd>{index if offered else 'only in the indexes of its platforms'}</dd>\n</dl>\n"
+    )
+
+
+def _files(project: Held) -> str:
+    """Versions, newest first, each with its files."""
+    has: dict[tuple[str, str], list[tuple[str, Wheel]]] = {}
+    for platform, wheels in project.wheels.items():
+        for wheel in wheels:
+            has.setdefault((wheel.filename, wheel.sha256), []).append((platform, wheel))
+    parts = []
+    version = None
+    for wheel in project.files():
+        if wheel.version != version:
+            version = wheel.version
+            parts.append(f"<h3>{shown(version)}</h3>\n")
+        parts.append(_file(wheel, has[wheel.filename, wheel.sha256]))
+    return f"<h2>Files</h2>\n{''.join(parts)}"
+
+
+def _file(wheel: Wheel, has: Sequence[tuple[str, Wheel]]) -> str:
+    origins: dict[str, list[str]] = {}
+    for platform, one in has:
+        origins.setdefault(_origin(one), []).append(platform)
+    came = "".join(
+        f"<dd>{text}{f' (for {chr(44).join(names)})' if len(origins) > 1 else ''}</dd>"
+        for text, names in origins.items()
+    )
+    reason = f": {shown(wheel.yanked)}" if wheel.yanked else ""
+    yanked = (
+        f'<dt>State</dt><dd><span class="state warn">yanked</span>{reason}</dd>\n' if wheel.yanked is not None else ""
+    )
+    uploaded = f"<dt>Uploaded</dt><dd>{wheel.upload_time[:10]}</dd>\n" if wheel.upload_time else ""
+    return (
+        f'<div class="file"><h4><a href="../{pool_url(wheel)}#sha256={wheel.sha256}">{shown(wheel.filename)}</a></h4>\n'
+        f'<dl class="facts">\n{yanked}<dt>Platforms</dt><dd>{", ".join(platform for platform, _ in has)}</dd>\n'
+        f"<dt>Tags</dt><dd>{shown(', '.join(_tags(wheel)))}</dd>\n<dt>Size</dt><dd>{size(wheel.size)}</dd>\n"
+        f"<dt>sha256</dt><dd><code>{wheel.sha256}</code></dd>\n{uploaded}<dt>Came from</dt>{came}\n</dl></div>\n"
+    )
+
+
+def _tags(wheel: Wheel) -> Sequence[str]:
+    return wheel.tags or ("-".join(wheel.filename.removesuffix(".whl").split("-")[-3:]),)
+
+
+def _origin(wheel: Wheel) -> str:
+    """Where a wheel came from, as one says it; of the log only the name is told: it is not published."""
+    if not wheel.built:
+        return f"{shown(wheel.source)}, as it is" if wheel.source == "fetched" else shown(wheel.source)
+    on = f" on {shown(wheel.built_on)}" if wheel.built_on else ""
+    tools = f", with {shown(', '.join(wheel.built_with))}" if wheel.built_with else ""
+    network = "the build could reach the network" if wheel.network else "no network"
+    log = f"; log <code>{shown(wheel.log.rpartition('/')[2])}</code>" if wheel.log else ""
+    return f"{shown(wheel.source)}{on}{tools}; {network}{log}"
+
+
+def _decided(decisions: Iterable[Decision]) -> str:
+    items = "".join(f"<li>{shown(one.text)}</li>\n" for one in decisions)
+    return f'<h2>Decided in merging</h2>\n<ul class="plain">\n{items}</ul>\n' if items else ""
+
+
+def _needs(newest: Wheel, here: frozenset[str]) -> str:
+    items = "".join(f"<li>{_needed(text, here)}</li>\n" for text in _unconditional(newest.requires_dist))
+    title = f"<h2>What {newest.project} {shown(newest.version)} needs</h2>\n"
+    return f'{title}<ul class="plain wide">\n{items}</ul>\n' if items else ""
+
+
+def _needed(text: str, here: frozenset[str]) -> str:
+    name = _project_of(text)
+    if name not in here:
+        return f'{shown(text)} <span class="soft">(not on this mirror)</span>'
+    return f'<a href="{name}.html">{shown(text)}</a>'
+
+
+def _needers(needed_by: Mapping[str, Sequence[str]]) -> str:
+    if not needed_by:
+        return '<h2>Who needs it here</h2>\n<p class="soft">No other project on this mirror requires it.</p>\n'
+    items = "".join(
+        f'<li><a href="{name}.html">{name}</a> <span class="soft">{shown("; ".join(texts))}</span></li>\n'
+        for name, texts in needed_by.items()
+    )
+    title = f"Who needs it here: {plural(len(needed_by), 'project')}"
+    return f'<h2>{title}</h2>\n<ul class="plain wide">\n{items}</ul>\n'
+
+
+def _needed_by(projects: Sequence[Held]) -> dict[str, dict[str, list[str]]]:
+    """Requirements the other way round: project → who requires it → how they say it; what an extra asks for is not."""
+    here = {project.name for project in projects}
+    found: dict[str, dict[str, list[str]]] = {}
+    for project in projects:
+        lists = {wheel.requires_dist for wheels in project.wheels.values() for wheel in wheels}
+        for text in sorted({text for one in lists for text in _unconditional(one)}):
+            needed = _project_of(text)
+            if needed in here and needed != project.name:
+                found.setdefault(needed, {}).setdefault(project.name, []).append(text)
+    return found
+
+
+def _unconditional(requires_dist: Sequence[str]) -> Iterator[str]:
+    return (text for text in requires_dist if not _EXTRA.search(text))
+
+
+@lru_cache(maxsize=65536)
+def _project_of(requirement: str) -> str:
+    """The name at the start of a Requires-Dist line, normalised; "" where there is none."""
+    found = _NAME.match(requirement)
+    return _RUNS.sub("-", found[1]).lower().rstrip("-") if found else ""
