@@ -21,7 +21,7 @@ from doit import create_after
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from builders import bridge, generations, pipeline, report
+from builders import bridge, generations, pipeline, report, standing
 from builders.errors import ConfigurationError, PublishError, StoreError, WheelyardError
 from builders.plan import Step
 from builders.platforms import Platform, read_workspace
@@ -252,7 +252,7 @@ class Tree:
                     self._platforms(),
                     url=WORKSPACE.publish_url,
                     metadata=self._metadata,
-                    incomplete=self._incomplete(),
+                    incomplete=standing.incomplete(YARD),
                 )
                 published = publish(PUBLIC, made, blob=YARD.store.blob)
             except TreeError as error:
@@ -263,9 +263,7 @@ class Tree:
             YARD.progress.done("public", outcome="done")
 
     def _state(self) -> str:
-        completed = pipeline.all_completed(YARD)
-        shown = [(one.name, one.image, one.prove, proving.proofs(YARD, one.name)) for one in WORKSPACE.platforms]
-        states = [repr(WORKSPACE.publish_url), *map(repr, completed), *map(repr, shown)]
+        states = [repr(WORKSPACE.publish_url), standing.digest(YARD), *map(repr, pipeline.all_completed(YARD))]
         return hashlib.sha256("\n".join(states).encode()).hexdigest()
 
     def _metadata(self, sha256: str) -> bytes:
@@ -275,8 +273,7 @@ class Tree:
         from index.model import PublishedPlatform, PublishedSet
 
         records = functools.cache(YARD.store.needed_record)
-        declared = {one.name: one for one in WORKSPACE.platforms}
-        changed = generations.last_changes(YARD)
+        stands = standing.standings(YARD, records)
         return [
             PublishedPlatform(
                 name=one.name,
@@ -285,8 +282,10 @@ class Tree:
                 libc=one.libc,
                 wheels=tuple(records(fingerprint) for fingerprint in one.wheels),
                 sets=tuple(PublishedSet(name=name, wheels=tuple(map(records, wheels))) for name, wheels in one.sets),
-                changed=changed.get(one.name),
-                **_for_people(declared.get(one.name), one, records),
+                image=stands[one.name].image,
+                proven=stands[one.name].proven,
+                unproven=stands[one.name].unproven,
+                changed=stands[one.name].changed,
             )
             for one in pipeline.all_completed(YARD)
         ]

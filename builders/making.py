@@ -31,7 +31,9 @@ def obtain(yard: Yard, ground: Ground, step: Step, others: Mapping[str, Step]) -
     """The record of a step, made now if the store has none. `others`: by fingerprint, the steps it builds with."""
     with yard.once(step.fingerprint):
         record = yard.store.record(step.fingerprint)
-        if record is None:
+        if record is not None:
+            yard.progress.done(f"{step.platform}/{step.name}", outcome="reused", size=record.size)
+        else:
             environment = [obtain(yard, ground, others[fingerprint], others) for fingerprint in step.environment]
             record = _make(yard, ground, step, environment)
         return record

@@ -111,7 +111,7 @@ class Progress:
         """Say how many steps this platform has, and how many of them the store already holds."""
         with self._guard:
             self._totals[platform] = total
-            self._finished[platform] = reused
+            self._finished[platform] = reused + sum(step.startswith(f"{platform}/") for step in self._ended)
             self._reused[platform] = Tally(wheels=reused, bytes=reused_bytes)
 
     def begin(self, step: str, verb: str, *, platform: str, total_bytes: int | None = None) -> None:

@@ -46,6 +46,16 @@ def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
         )
 
 
+def is_proven(yard: Yard, ground: Ground, sets: Iterable[list[Record]]) -> bool:
+    """Whether a proof was kept for each of these sets of wheels, on the platform as it is now."""
+    return {_key(ground, records, yard) for records in sets} <= set(_proven(yard, ground))
+
+
+def proofs_file(yard: Yard, platform: str) -> Path:
+    """Where a platform's proofs are kept."""
+    return yard.folder / "proofs" / f"{platform}.json"
+
+
 def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> str:
     """A sentence on what failed, or "" where the set is proven."""
     platform = ground.platform.name
@@ -90,17 +100,13 @@ def _key(ground: Ground, records: list[Record], yard: Yard) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def _file(yard: Yard, ground: Ground) -> Path:
-    return yard.folder / "proofs" / f"{ground.platform.name}.json"
-
-
 def _proven(yard: Yard, ground: Ground) -> list[str]:
     try:
-        return list(json.loads(_file(yard, ground).read_bytes()))
+        return list(json.loads(proofs_file(yard, ground.platform.name).read_bytes()))
     except (FileNotFoundError, ValueError):
         return []
 
 
 def _keep(yard: Yard, ground: Ground, key: str) -> None:
     kept = [*_proven(yard, ground), key][-50:]
-    write_file(_file(yard, ground), json.dumps(kept).encode())
+    write_file(proofs_file(yard, ground.platform.name), json.dumps(kept).encode())

@@ -38,7 +38,7 @@ def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Fai
         reason=_one_line(text),
         asked_by=step.asked_by if step else (),
         log=str(log.relative_to(yard.workspace.root)) if log.is_file() and log.stat().st_size else None,
-        again=f"doit {task}",
+        again=f"doit {'index' if task == '_tree' else task}",
     )
 
 

@@ -35,6 +35,7 @@ class Run:
     def lock(self, platform: Platform, *, upgrade: Upgrade = False) -> None:
         """Resolve and plan."""
         if platform.name not in self.skipped:
+            self._at_first()
             try:
                 self._planned(platform, pipeline.lock_platform(self.yard, platform, upgrade=upgrade))
             except EngineError as error:
@@ -80,10 +81,13 @@ class Run:
         return self.plans[platform.name]
 
     def is_finished(self, step: Step) -> bool:
-        """Whether the store had this step when it was first looked at; a step that is done anyway finds its record."""
+        """Whether the store had this step when the run began; a step that is done by now finds its record."""
+        return step.fingerprint in self._at_first()
+
+    def _at_first(self) -> frozenset[str]:
         if self._finished is None:
             self._finished = self.yard.store.finished()
-        return step.fingerprint in self._finished
+        return self._finished
 
     def is_complete(self, platform: Platform) -> bool:
         """Whether the platform is stated as complete with just the plan that it has now."""

@@ -10,7 +10,8 @@ from index.errors import TreeError
 from index.model import PublishedPlatform, Wheel
 
 POOL = "files"
-RESERVED = frozenset({"simple", POOL, "about", "index.html", "manifest.json"})  # the tree's own, beside platforms'
+ABOUT = "about"  # the projects' pages for people
+RESERVED = frozenset({"simple", POOL, ABOUT, "index.html", "manifest.json"})  # the tree's own, beside platforms'
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PROJECT = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -30,6 +31,11 @@ def pool_path(wheel: Wheel) -> str:
 def pool_url(wheel: Wheel) -> str:
     """The same place as part of a URL, without the way to the tree's root."""
     return f"{POOL}/{wheel.sha256[:2]}/{wheel.sha256}/{quoted(wheel.filename)}"
+
+
+def is_for_people(path: str) -> bool:
+    """Whether a page is one that only people read."""
+    return path == "index.html" or path.startswith(f"{ABOUT}/")
 
 
 def quoted(name: str) -> str:

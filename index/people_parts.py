@@ -11,9 +11,10 @@ from functools import cache, lru_cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-ABOUT = "about"  # the folder of the projects' pages
+from index.names import ABOUT
+
 STYLE = f"{ABOUT}/people.css"
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -127,8 +128,3 @@ def size(number: int) -> str:
 def plural(number: int, noun: str) -> str:
     """`1 wheel`, `12,345 wheels`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def url_path(name: str) -> str:
-    """A name as part of a link."""
-    return quote(name, safe="")

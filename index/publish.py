@@ -21,11 +21,12 @@ from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
 from index.known import STAGE, Known
 from index.manifest import State
-from index.names import POOL, checked_path, is_inside
+from index.names import ABOUT, POOL, checked_path, is_for_people, is_inside
 from index.tree import Tree
 
 _POOL = f"{STAGE}/pool"
 _PAGES = f"{STAGE}/pages"
+_PEOPLE = f"{STAGE}/people"  # pages for people lead to all others, and so come in after them
 
 Blob = Callable[[str], Path]  # sha256 → where the store keeps these bytes
 
@@ -109,6 +110,7 @@ def _publish(root: Root, tree: Tree, blob: Blob) -> Published:
         raise
     _bring(root, _POOL, "")
     _bring(root, _PAGES, "")
+    _bring(root, _PEOPLE, "")
     root.sync()
     root.replace(f"{STAGE}/{manifest.NAME}", manifest.NAME)
     removed = _take_away(root, gone)
@@ -120,10 +122,9 @@ def _publish(root: Root, tree: Tree, blob: Blob) -> Published:
 
 def _stage(root: Root, tree: Tree, blob: Blob, known: Known) -> _Staged:
     """Make all that is new, beside the tree."""
-    root.remove_all(_POOL)
-    root.remove_all(_PAGES)
-    root.make_folders(_POOL)
-    root.make_folders(_PAGES)
+    for stage in (_POOL, _PAGES, _PEOPLE):
+        root.remove_all(stage)
+        root.make_folders(stage)
     staged = _Staged(states={})
     _stage_pool(root, tree, blob, known, staged)
     _stage_links(root, tree, known, staged)
@@ -157,8 +158,9 @@ def _stage_pages(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
     for path, data in tree.pages():
         staged.states[checked_path(path)] = state = len(data), sha256(data).hexdigest()
         if not known.holds_page(root, path, state):
-            root.make_folders(f"{_PAGES}/{path.rpartition('/')[0]}")
-            root.write(f"{_PAGES}/{path}", (data,))
+            stage = _PEOPLE if is_for_people(path) else _PAGES
+            root.make_folders(f"{stage}/{path}".rpartition("/")[0])
+            root.write(f"{stage}/{path}", (data,))
             staged.pages += 1
 
 
@@ -180,8 +182,14 @@ def _hashed(pieces: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
 
 
 def _bring(root: Root, staged: str, place: str) -> None:
-    """Rename what is staged into its place: whole folders where there is none yet, inner folders first."""
-    for entry in root.names(staged):
+    """Rename what is staged into its place: whole folders where there is none yet, inner folders first.
+
+    A new page of people's comes before a changed one, which may lead to it.
+    """
+    entries = root.names(staged)
+    if place == ABOUT:
+        entries.sort(key=lambda entry: root.state(f"{place}/{entry.name}") is not None)
+    for entry in entries:
         path = f"{place}/{entry.name}" if place else entry.name
         if entry.is_dir(follow_symlinks=False) and root.state(path) is not None:
             if not root.is_folder(path):
@@ -200,7 +208,7 @@ def _take_away(root: Root, paths: set[str]) -> int:
 def _clear(root: Root, known: Known) -> None:
     """Nothing was touched yet: leave no trace, but for what tells of an earlier publication that did not end."""
     if known.interrupted:
-        root.remove_all(_POOL)
-        root.remove_all(_PAGES)
+        for stage in (_POOL, _PAGES, _PEOPLE):
+            root.remove_all(stage)
     else:
         root.remove_all(STAGE)

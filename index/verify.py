@@ -26,6 +26,7 @@ MANIFEST = "manifest.json"
 STAGE = ".publishing"  # while a publication runs, or after one was killed: the manifests of what may lie about
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LINUX = re.compile(r"[-.]linux_")
+_FOR_PEOPLE = re.compile(r"([^/]+/)?index\.html|about/[^/]+\.html")
 _EPOCH = "1970-01-01T00:00:00Z"
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
@@ -39,7 +40,7 @@ def verify(public: Path) -> list[str]:
     if not public.is_dir():
         return [f"{public}: there is no such folder"]
     found = _Tree.read(public)
-    for check in (_against_manifest, _pool, _indexes, _folders, _plain_pages, _pointed_to):
+    for check in (_against_manifest, _pool, _indexes, _folders, _plain_pages, _front_page, _pointed_to):
         check(found)
     return sorted(set(found.findings))
 
@@ -277,7 +278,7 @@ def _folders(tree: _Tree) -> None:
 
 def _plain_pages(tree: _Tree) -> None:
     """Pages for people: each relative link leads to something, with the hash that it names."""
-    pages = sorted(page for page in tree.files.keys() - tree.wrong if re.fullmatch(r"([^/]+/)?index\.html", page))
+    pages = sorted(page for page in tree.files.keys() - tree.wrong if _FOR_PEOPLE.fullmatch(page))
     for page in (page for page in pages if not page.startswith(("simple/", "files/"))):
         for url in (attributes.get("href") or "" for _, attributes in _parse(tree, page)):
             if urlsplit(url).scheme or not urlsplit(url).path:
@@ -285,10 +286,27 @@ def _plain_pages(tree: _Tree) -> None:
             path, sha256 = tree.resolve(page, url)
             place = _joined(path, tree.links[path]) if path in tree.links else path
             tree.pointed_to |= {place, f"{place}.metadata"}
-            if place not in tree.files and place not in tree.folders:
+            on_its_way = _FOR_PEOPLE.fullmatch(place) and tree.moves(place)  # these pages lead to each other
+            if not (place in tree.files or place in tree.folders or place == MANIFEST or on_its_way):
                 tree.say(page, f"links to {path}, which is not there")
             elif sha256 and place not in tree.wrong and tree.files.get(place, (0, ""))[1] != sha256:
                 tree.say(page, f"{path}: sha256 is not {sha256}")
+
+
+def _front_page(tree: _Tree) -> None:
+    """Its table, which a script reads as JSON, has each project's page, and each page is in the table."""
+    pages = {path for path in tree.files if path.startswith("about/") and path.endswith(".html")}
+    text = (_read(tree, "index.html") or b"").decode(errors="replace")
+    data = re.search(r'<script type="application/json" id="data">(.*?)</script>', text, re.DOTALL)
+    if "index.html" in tree.wrong or "index.html" not in tree.files:
+        return
+    try:
+        named = {f"about/{row[0]}.html" for row in json.loads(data[1] if data else "")["projects"]}
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        tree.say("index.html", f"has no table of projects: {error!r}")
+        return
+    for path in (path for path in pages ^ named if not tree.moves(path, "index.html")):
+        tree.say(path, "is not there, and index.html names it" if path in named else "index.html does not name it")
 
 
 def _pointed_to(tree: _Tree) -> None:
@@ -300,7 +318,7 @@ def _pointed_to(tree: _Tree) -> None:
 
 
 class _Anchors(HTMLParser):
-    """Every <a> with its text and attributes."""
+    """Every <a> with its text and attributes, and every <link>."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -309,7 +327,7 @@ class _Anchors(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._inside = tag == "a"
-        self.found += [("", dict(attrs))] if self._inside else []
+        self.found += [("", dict(attrs))] if tag in {"a", "link"} else []
 
     def handle_data(self, data: str) -> None:
         if self._inside:

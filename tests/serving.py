@@ -30,18 +30,20 @@ from builders.machine_index import machine_index
 from index.model import Entry, PublishedPlatform
 from index.publish import publish
 from index.tree import tree
-from tests.conftest import CHECKOUT
+from tests.conftest import CHECKOUT, PREPARE
 from tests.index_makers import Shelves, platform, wheel_bytes
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
+BEFORE_3_12 = ("20.3.4", "22.3.1", "23.0.1", "23.1.2")
+Environ = Mapping[str, str]
 SETTINGS = ("PIP_", "UV_", "POETRY_", "PDM_", "PYTHON", "VIRTUAL_ENV", "XDG_", "no_proxy", "NO_PROXY")
 MIRROR = "http://mirror.lan/pypi/"
 WANTED = "foo[more]"
 NEEDED = {"foo 1.0", "bar 1.0+abc", "fast 1.0", "dotted-name-project 1.0"}  # of WANTED, and of the set `base`
 
 
-def stock(store: Shelves, *, python: str = PYTHON) -> tuple[PublishedPlatform, PublishedPlatform]:
-    """The platform `box` with what foo[more] needs, and what no client may choose: yanked, or too new a Python.
+def stock(store: Shelves, *, name: str = "box", python: str = PYTHON) -> tuple[PublishedPlatform, PublishedPlatform]:
+    """A platform with what foo[more] needs, and what no client may choose: yanked, or too new a Python.
 
     Beside it the platform `other`, whose newer wheel runs on no client here: in the merged index it is on offer.
     """
@@ -64,7 +66,7 @@ def stock(store: Shelves, *, python: str = PYTHON) -> tuple[PublishedPlatform, P
         store.wheel("bar", "0.9", upload_time="2023-01-01T00:00:00Z"),
     )
     elsewhere = store.wheel("fast", "2.0", tag=f"cp36-abi3-musllinux_9_0_{_machine()}")
-    box = platform("box", (*needed, *others), sets={"base": needed}, python=python)
+    box = platform(name, (*needed, *others), sets={"base": needed}, python=python)
     return box, platform("other", (elsewhere,), libc=None)
 
 
@@ -93,13 +95,13 @@ class Client:
     name: str
     command: tuple[str, ...]
 
-    def install(self, *words: str, into: Path, cwd: Path | None = None, **variables: str) -> str:
+    def install(self, *words: str, into: Path, cwd: Path | None = None, environ: Environ | None = None) -> str:
         """Install into a folder; gives what it said."""
-        return self.run("install", "--target", str(into), *words, cwd=cwd, **variables)
+        return self.run("install", "--target", str(into), *words, cwd=cwd, environ=environ)
 
-    def run(self, verb: str, *words: str, cwd: Path | None = None, **variables: str) -> str:
+    def run(self, verb: str, *words: str, cwd: Path | None = None, environ: Environ | None = None) -> str:
         """One command that has to succeed."""
-        return run([*self.command, verb, *self.options(verb), *words], cwd=cwd, **variables)
+        return run([*self.command, verb, *self.options(verb), *words], cwd=cwd, environ=environ)
 
     def options(self, verb: str) -> list[str]:
         """What makes it quick, and keeps it off what earlier tests left."""
@@ -110,15 +112,22 @@ class Client:
         return ["--no-cache-dir", "--disable-pip-version-check", "--no-compile"]
 
 
-def run(command: Sequence[str], *, cwd: Path | None = None, **variables: str) -> str:
+def run(command: Sequence[str], *, cwd: Path | None = None, environ: Environ | None = None) -> str:
     """What it said, both streams; it must succeed. No setting of this machine is in its environment or home."""
     home = cwd or scratch() / "home"
     home.mkdir(exist_ok=True)
     clean = {key: value for key, value in os.environ.items() if not key.startswith(SETTINGS)}
     clean = {key: value for key, value in clean.items() if not key.lower().endswith("_proxy")}
-    environ = {**clean, "HOME": str(home), "PIP_CONFIG_FILE": os.devnull, "LC_ALL": "C.UTF-8", **variables}
+    defaults = {"HOME": str(home), "PIP_CONFIG_FILE": os.devnull, "LC_ALL": "C.UTF-8"}
     done = subprocess.run(
-        command, cwd=home, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False
+        command,
+        cwd=home,
+        env={**clean, **defaults, **(environ or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     if done.returncode != 0:
         raise AssertionError(f"{' '.join(command)}\nexit {done.returncode}\n{done.stdout}\n{done.stderr}")
@@ -131,7 +140,9 @@ def uv() -> Client:
 
 
 def pip(version: str) -> Client:
-    """A pip of that version, or the newest there is."""
+    """A pip of that version, or the newest there is. Older ones than 23.2 use what Python 3.12 has no more."""
+    if sys.version_info >= (3, 12) and version in BEFORE_3_12:
+        pytest.skip(f"pip {version} does not run on Python {PYTHON}")
     requirement = f"pip=={version}" if version else "pip"
     return Client(name=f"pip {version}".rstrip(), command=(str(environment(requirement) / "python"), "-m", "pip"))
 
@@ -156,6 +167,34 @@ def scratch() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="wheelyard-clients-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
+
+
+@cache
+def prepared(image: str) -> str:
+    """The tag of a platform's image with its own Python and pip, kept between sessions as any platform's is."""
+    from builders.engine import Engine
+    from builders.images import base_image, prepared_image
+
+    engine = Engine(scratch())
+    made = prepared_image(engine, base_image(engine, image, ""), PREPARE, (), log=scratch() / "prepare.log")
+    tags: list[str] = engine.client.images.get(made).tags
+    engine.client.close()
+    return tags[0]
+
+
+def in_container(image: str, script: str, *, public: Path | None = None) -> str:
+    """What a shell script says in a container without a network, with a tree mounted read-only at /srv/pypi."""
+    import docker
+
+    volumes = {str(public): {"bind": "/srv/pypi", "mode": "ro"}} if public else {}
+    client = docker.from_env()
+    try:
+        said: bytes = client.containers.run(
+            image, ["sh", "-euc", script], network_mode="none", volumes=volumes, remove=True, stderr=True
+        )
+    finally:
+        client.close()
+    return said.decode()
 
 
 def documented(heading: str, page: str = "serving.md") -> str:
@@ -214,7 +253,9 @@ def _nginx(public: Path, folder: Path, port: int) -> list[str]:
     program = needs("nginx")
     site = swapped(documented("nginx"), {"listen 80;": f"listen 127.0.0.1:{port};", "/srv/pypi;": f"{public};"})
     (folder / "site.conf").write_text(site)
-    paths = "".join(f"{one}_temp_path {folder}/{one};\n" for one in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    paths = "".join(
+        f"{one}_temp_path {folder}/{one};\n" for one in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
     (folder / "nginx.conf").write_text(
         f"worker_processes 1;\ndaemon off;\npid {folder}/nginx.pid;\nevents {{ }}\n"
         "http {\ninclude /etc/nginx/mime.types;\ndefault_type application/octet-stream;\n"

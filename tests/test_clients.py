@@ -1,4 +1,4 @@
-"""Old and new clients, each resolving and installing: over http with HTML and with JSON, from file:// and the folder."""
+"""Old and new clients, each resolving and installing: over http, HTML and JSON, from file:// and from the folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,25 @@ from pathlib import Path
 import pytest
 
 from tests.index_makers import Shelves, served
-from tests.serving import NEEDED, WANTED, Client, environment, installed, open_folder, pip, put, run, scratch, stock, uv
+from tests.serving import (
+    BEFORE_3_12,
+    NEEDED,
+    PYTHON,
+    WANTED,
+    Client,
+    environment,
+    in_container,
+    installed,
+    open_folder,
+    pip,
+    prepared,
+    put,
+    run,
+    stock,
+    uv,
+)
 
-PIPS = ["20.3.4", "22.3.1", "23.0.1", "23.1.2", "24.3.1", "25.3", ""]  # the last one: the newest
+PIPS = [*BEFORE_3_12, "24.3.1", "25.3", ""]  # the last one: the newest
 WAYS = ["merged", "html", "file", "flat"]
 LIMIT = "2024-01-01T00:00:00.2Z"  # between foo and the second bar
 
@@ -58,8 +74,6 @@ def into(tmp_path: Path) -> Path:
 @pytest.fixture(params=PIPS, ids=lambda version: f"pip-{version or 'newest'}")
 def each_pip(request: pytest.FixtureRequest) -> Client:
     """The pips of bullseye and bookworm among them; 22.3 to 23.1 are those that the older metadata key breaks."""
-    if sys.version_info >= (3, 12) and request.param and request.param < "23.2":
-        pytest.skip(f"pip {request.param} does not run on Python {sys.version_info.major}.{sys.version_info.minor}")
     return pip(request.param)
 
 
@@ -123,7 +137,7 @@ def test_uv_holds_to_a_date(shop: Shop, into: Path) -> None:
 def test_a_uv_project_has_this_mirror_as_its_index(shop: Shop, way: str, tmp_path: Path) -> None:
     """`uv lock`, then `uv sync` from that lock: every wheel of it comes from here, with its hash."""
     (tmp_path / "pyproject.toml").write_text(
-        f'[project]\nname = "user"\nversion = "1"\nrequires-python = "=={sys.version_info.major}.{sys.version_info.minor}.*"\n'
+        f'[project]\nname = "user"\nversion = "1"\nrequires-python = "=={PYTHON.rpartition(".")[0]}.*"\n'
         f'dependencies = ["{WANTED}"]\n[tool.uv]\npackage = false\n'
         f'[[tool.uv.index]]\nname = "mirror"\nurl = "{shop.way(way)[1]}"\ndefault = true\n'
     )
@@ -143,9 +157,10 @@ def test_poetry_has_this_mirror_as_its_only_source(shop: Shop, way: str, tmp_pat
         f'[[tool.poetry.source]]\nname = "mirror"\nurl = "{shop.way(way)[1]}"\npriority = "primary"\n'
     )
     poetry = str(environment("poetry") / "poetry")
-    keys = {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+    keys = {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true"}
+    keys["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
     for verb in ("lock", "install"):
-        run([poetry, verb, "--no-interaction", "--no-ansi"], cwd=tmp_path, **keys)
+        run([poetry, verb, "--no-interaction", "--no-ansi"], cwd=tmp_path, environ=keys)
     assert installed(_libraries(tmp_path / ".venv")) == NEEDED
 
 
@@ -157,10 +172,40 @@ def test_pdm_has_this_mirror_as_its_only_source(shop: Shop, tmp_path: Path) -> N
         "[tool.pdm]\ndistribution = false\n"
         f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{shop.way("json")[1]}"\n'
     )
-    pdm = str(environment("pdm", "hishel<2") / "pdm")
-    run([pdm, "use", "--first", sys.executable], cwd=tmp_path, PDM_CHECK_UPDATE="false")
-    run([pdm, "install", "--no-self"], cwd=tmp_path, PDM_CHECK_UPDATE="false")
+    pdm = str(environment("pdm[locked]") / "pdm")
+    run(
+        [uv().command[0], "venv", "--python", sys.executable, ".venv"], cwd=tmp_path
+    )  # else it takes the one of these tests
+    for words in (["use", "--first", str(tmp_path / ".venv" / "bin" / "python")], ["install", "--no-self"]):
+        run([pdm, *words], cwd=tmp_path, environ={"PDM_CHECK_UPDATE": "false"})
     assert installed(_libraries(tmp_path / ".venv")) == NEEDED
+
+
+OWN_PIP = """
+python3 -m pip --version
+python3 -m http.server --directory /srv/pypi --bind 127.0.0.1 8000 >/dev/null 2>&1 &
+until python3 -c 'import socket; socket.create_connection(("127.0.0.1", 8000))' 2>/dev/null; do sleep 0.1; done
+install() {
+    rm -rf /tmp/into
+    python3 -m pip install -q --no-cache-dir --target /tmp/into "$@"
+    PYTHONPATH=/tmp/into python3 -c 'import foo, bar, fast; print("imports", foo.version, bar.version, fast.version)'
+}
+install --index-url http://127.0.0.1:8000/box/simple/ 'foo[more]'
+install --index-url http://127.0.0.1:8000/simple/ 'foo[more]'
+install --index-url file:///srv/pypi/box/simple/ 'foo[more]'
+install --no-index -f /srv/pypi/box --require-hashes -r /srv/pypi/box/base.txt
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("image", "version"), [("debian:bullseye", "20.3.4"), ("debian:bookworm", "23.0.1"), ("debian:trixie", "25.1")]
+)
+def test_a_platforms_own_pip_installs(shop: Shop, image: str, version: str) -> None:
+    """Debian's own pips, with Debian's patches, in a container with the tree mounted read-only and no network."""
+    said = in_container(prepared(image), OWN_PIP, public=shop.public)
+    assert f"pip {version}" in said
+    assert said.count("imports 1.0 1.0+abc 1.0") == 4
 
 
 def _libraries(environ: Path) -> Path:

@@ -206,8 +206,8 @@ ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
         r"old/foo-0.9-py3-none-any.whl: is not what the platform's index offers",
     ),
     "a page for people that leads nowhere": (
-        lambda public: edit(public, "index.html", r'href="old/simple/"', 'href="young/simple/"'),
-        r"index.html: links to young/simple, which is not there",
+        lambda public: edit(public, "index.html", r'href="old/simple/', 'href="young/simple/'),
+        r"index.html: links to young/simple/index.html, which is not there",
     ),
     "a wheel under another hash": (
         lambda public: [
