@@ -212,10 +212,10 @@ def prune(keep: int, dry_run: bool) -> None:
     for line in pruned.lines:
         _answer(f"{verb}  {line}")
     if not dry_run:
-        generations.forget(YARD, pruned, keep=keep)
+        generations.forget(YARD, pruned)
         TREE.publish()
         generations.remove(YARD, pruned)
-    _answer(f"{verb} {len(pruned.lines)} wheels, {len(pruned.blobs)} files, {pruned.bytes} bytes")
+    _answer(f"{verb} {len(pruned.fingerprints)} wheels, {len(pruned.blobs)} files, {pruned.bytes} bytes")
 
 
 class Tree:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from builders.errors import StoreError
-from builders.pipeline import Completed, all_completed, completed_from, current_plan, forget_completed, keep_completed
+from builders.pipeline import Completed, all_completed, completed_from, forget_completed, keep_completed, kept_plan
 from builders.store import Record, write_file
 from builders.yard import Yard
 
@@ -38,12 +38,17 @@ class Generation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pruned:
-    """What a prune takes away. `lines` tell a person of each wheel: since when nobody asks for it, and its size."""
+    """What a prune takes away. `lines` tell a person of each wheel: since when nobody asks for it, and its size.
+
+    `completed` and `generations` are what stays of either.
+    """
 
     lines: tuple[str, ...]
     fingerprints: frozenset[str]
     blobs: tuple[Path, ...]
     bytes: int
+    completed: tuple[Completed, ...]
+    generations: tuple[Generation, ...]
 
 
 def generations(yard: Yard) -> tuple[Generation, ...]:
@@ -73,7 +78,7 @@ def roll_back(yard: Yard, number: int | None) -> Generation:
     if not wanted:
         numbers = ", ".join(str(one.number) for one in known) or "none"
         raise StoreError(f"there is no generation {number or 'before this one'}", hint=f"there are: {numbers}")
-    missing = wanted[0].wheels() - yard.store.finished()
+    missing = (wanted[0].wheels() | wanted[0].asked_for()) - yard.store.finished()
     if missing:
         raise StoreError(f"generation {wanted[0].number} cannot come back: {len(missing)} of its wheels were pruned")
     _restore(yard, wanted[0])
@@ -104,41 +109,73 @@ def differences(before: Generation | None, after: Generation, yard: Yard) -> lis
 
 
 def what_to_prune(yard: Yard, *, keep: int) -> Pruned:
-    """What neither the platforms of platforms.yaml, nor the newest `keep` generations, nor a current plan asks for."""
-    known = generations(yard)
-    recent = known[-keep:] if keep else ()
-    wanted = set().union(*(one.asked_for() for one in recent))
+    """What neither the platforms of platforms.yaml, nor the newest `keep` generations, nor a plan asks for."""
+    if keep < 0:
+        raise StoreError(
+            f"{keep} generations cannot be kept", hint="say --keep 1 to keep what is published now, or more"
+        )
+    known, before = generations(yard), all_completed(yard)
     declared = {platform.name for platform in yard.workspace.platforms}
-    for platform in all_completed(yard):
-        if platform.name in declared:
-            wanted.update(_asked(platform))
-    plans = [plan for platform in yard.workspace.platforms if (plan := current_plan(yard, platform))]
-    wanted.update(step.fingerprint for plan in plans for step in plan.steps)
+    present = [platform for platform in before if platform.name in declared]
+    recent = _recent(known, keep, declared)
+    asked: dict[str, set[str]] = {}
+    for platform in (*present, *(platform for one in recent for platform in one.platforms)):
+        asked.setdefault(platform.name, set()).update(_asked(platform))
+    plans = [plan for platform in yard.workspace.platforms if (plan := kept_plan(yard, platform))]
+    wanted = set().union(*asked.values(), (step.fingerprint for plan in plans for step in plan.steps))
     gone = [record for one in sorted(yard.store.finished() - wanted) if (record := yard.store.record(one))]
     kept = [record for one in sorted(wanted) if (record := yard.store.record(one))]
     blobs = _unused_blobs(yard, kept, {step.file.sha256 for plan in plans for step in plan.steps})
     return Pruned(
-        lines=tuple(f"{one.filename}  {one.size} bytes  {_since(one, known)}" for one in sorted(gone, key=_by_file)),
+        lines=(
+            *_unlisted(yard, before, asked, wanted),
+            *(f"{one.filename}  {one.size} bytes  {_since(one, known)}" for one in sorted(gone, key=_by_file)),
+        ),
         fingerprints=frozenset(record.fingerprint for record in gone),
         blobs=blobs,
         bytes=sum(path.stat().st_size for path in blobs),
+        completed=tuple(_only(platform, asked) for platform in present),
+        generations=tuple(replace(one, platforms=tuple(_only(p, asked) for p in one.platforms)) for one in recent),
     )
 
 
-def forget(yard: Yard, pruned: Pruned, *, keep: int) -> None:
-    """Take what is to go out of what is complete, and out of the generations that stay; the caller publishes then."""
+def _recent(known: Sequence[Generation], keep: int, declared: set[str]) -> tuple[Generation, ...]:
+    """The generations that stay. The newest is the present, and loses the platforms that nobody declares any more."""
+    *earlier, newest = known[-max(keep, 1) :] or [None]
+    if newest is None:
+        return ()
+    present = replace(newest, platforms=tuple(one for one in newest.platforms if one.name in declared))
+    return (*(one for one in earlier if one), present)
+
+
+def _unlisted(
+    yard: Yard, before: Sequence[Completed], asked: Mapping[str, set[str]], wanted: set[str]
+) -> Iterator[str]:
+    """What leaves a platform's pages and stays in the store: others, builds or kept generations ask for it."""
     declared = {platform.name for platform in yard.workspace.platforms}
-    for platform in all_completed(yard):
-        if platform.name in declared:
-            keep_completed(yard, _without(platform, pruned.fingerprints))
+    for platform in before:
+        if platform.name not in declared:
+            yield f"platform {platform.name}  platforms.yaml does not name it any more"
         else:
+            others = wanted.intersection(platform.wheels) - asked[platform.name]
+            for filename in sorted(_filename(yard, one) for one in others):
+                yield f"{filename}  from {platform.name} alone: something else asks for it"
+
+
+def forget(yard: Yard, pruned: Pruned) -> None:
+    """Take what is to go out of what is complete, and out of the generations that stay; the caller publishes then."""
+    for platform in pruned.completed:
+        keep_completed(yard, platform)
+    names = {platform.name for platform in pruned.completed}
+    for platform in all_completed(yard):
+        if platform.name not in names:
             forget_completed(yard, platform.name)
-    known = generations(yard)
-    stay = known[-max(keep, 1) :]
-    for one in known[: len(known) - len(stay)]:
-        _path(yard, one.number).unlink()
-    for one in stay:
-        _write(yard, one.number, one.at, [_without(platform, pruned.fingerprints) for platform in one.platforms])
+    for one in pruned.generations:
+        _write(yard, one.number, one.at, one.platforms)
+    numbers = {one.number for one in pruned.generations}
+    for one in generations(yard):
+        if one.number not in numbers:
+            _path(yard, one.number).unlink()
 
 
 def remove(yard: Yard, pruned: Pruned) -> None:
@@ -149,8 +186,8 @@ def remove(yard: Yard, pruned: Pruned) -> None:
         path.unlink(missing_ok=True)
 
 
-def _without(platform: Completed, gone: frozenset[str]) -> Completed:
-    return replace(platform, wheels=tuple(one for one in platform.wheels if one not in gone))
+def _only(platform: Completed, asked: Mapping[str, set[str]]) -> Completed:
+    return replace(platform, wheels=tuple(one for one in platform.wheels if one in asked[platform.name]))
 
 
 def _unused_blobs(yard: Yard, kept: Iterable[Record], more: set[str]) -> tuple[Path, ...]:

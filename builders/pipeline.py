@@ -19,7 +19,7 @@ from builders.facts import Facts, probe
 from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from_json, plan_to_json
 from builders.platforms import Platform
 from builders.store import Record, write_file
-from builders.yard import Yard
+from builders.yard import Yard, may_run_foreign_code
 
 if TYPE_CHECKING:
     from builders.locking import Upgrade
@@ -104,13 +104,18 @@ def current_plan(yard: Yard, platform: Platform) -> Plan | None:
         return None
 
 
-def kept_names(yard: Yard, platform: Platform) -> tuple[str, ...]:
-    """The names of the steps in the plan as it was kept, whether or not it still holds."""
+def kept_plan(yard: Yard, platform: Platform) -> Plan | None:
+    """The plan as it was kept, whether or not it still holds."""
     try:
-        kept = json.loads(_plan_file(yard, platform).read_bytes())
-        return tuple(str(step["name"]) for step in kept["plan"]["steps"])
+        return plan_from_json(json.loads(_plan_file(yard, platform).read_bytes())["plan"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return ()
+        return None
+
+
+def kept_names(yard: Yard, platform: Platform) -> tuple[str, ...]:
+    """The names of its steps."""
+    kept = kept_plan(yard, platform)
+    return tuple(step.name for step in kept.steps) if kept else ()
 
 
 def make_step(yard: Yard, platform: Platform, step: Step, plan: Plan) -> Record:
@@ -131,6 +136,14 @@ def prove_platform(yard: Yard, platform: Platform, plan: Plan) -> None:
         yard.progress.done(platform.name, outcome="failed")
         raise
     yard.progress.done(platform.name, outcome="done")
+
+
+def is_proven(yard: Yard, platform: Platform, plan: Plan) -> bool:
+    """Whether prove_platform would find nothing to do. Reads files and nothing else."""
+    from builders import proving
+
+    sets = [[step for step in plan.steps if one.name in step.sets] for one in platform.sets]
+    return not may_run_foreign_code(platform) or proving.is_proven(yard, ground_of(yard, platform), sets)
 
 
 def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from builders import commands
 from builders.errors import ProofError
-from builders.jobs import Input, Job
-from builders.plan import Ground, Plan
+from builders.jobs import Ending, Input, Job
+from builders.plan import Ground, Plan, Step
 from builders.store import Record, write_file
 from builders.yard import Yard, may_run_foreign_code
 
 _IMPORTS = Path(__file__).parent / "inside" / "imports.py"
+_MOST_KEPT = 200  # proofs of a platform: its sets now, and those that a rollback may bring back
 
 
 def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
@@ -32,7 +33,7 @@ def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
     failures = []
     for one in ground.platform.sets:
         records = [yard.store.needed_record(step.fingerprint) for step in plan.steps if one.name in step.sets]
-        key = _key(ground, records, yard)
+        key = _key(yard, ground, records)
         if key not in _proven(yard, ground):
             failure = _prove_set(yard, ground, one.name, records)
             if failure:
@@ -46,9 +47,9 @@ def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
         )
 
 
-def is_proven(yard: Yard, ground: Ground, sets: Iterable[list[Record]]) -> bool:
+def is_proven(yard: Yard, ground: Ground, sets: Iterable[Sequence[Record | Step]]) -> bool:
     """Whether a proof was kept for each of these sets of wheels, on the platform as it is now."""
-    return {_key(ground, records, yard) for records in sets} <= set(_proven(yard, ground))
+    return {_key(yard, ground, wheels) for wheels in sets} <= set(_proven(yard, ground))
 
 
 def proofs_file(yard: Yard, platform: str) -> Path:
@@ -78,35 +79,50 @@ def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> 
         outcome = executor.run(job, out=out, log=log)
         if not outcome.ok:
             said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
-            return f"set {name} does not install on {platform}: {said[0]} (log: {log})"
-        failed = json.loads((out / "failed.json").read_text(encoding="utf-8"))
-    if not failed:
+            how = said[0] if outcome.ending is Ending.EXITED else f"it ran into its {outcome.ending.value}"
+            return f"set {name} does not install on {platform}: {how} (log: {log})"
+        failed = _told(out / "failed.json")
+    if failed == {}:
         return ""
-    told = "; ".join(f"{module}: {why}" for module, why in sorted(failed.items()))
-    return f"set {name} on {platform}: what was installed cannot be imported: {told}"
+    told = "; ".join(f"{module}: {why}" for module, why in sorted(failed.items())) if failed else "no answer came back"
+    return f"set {name} on {platform}: what was installed cannot be imported: {told} (log: {log})"
+
+
+def _told(path: Path) -> dict[str, str] | None:
+    """What imports.py says, or None: a module may write there too, or take it away."""
+    try:
+        said = json.loads(path.read_bytes())
+        return {str(module): str(why) for module, why in said.items()}
+    except (OSError, ValueError, AttributeError):
+        return None
 
 
 def _modules(yard: Yard, record: Record) -> str:
-    excused = yard.workspace.build_settings(canonicalize_name(record.project)).not_imported
+    excused = _excused(yard, record)
     return " ".join([record.project, *(name for name in record.modules if name not in excused)])
+
+
+def _excused(yard: Yard, wheel: Record | Step) -> tuple[str, ...]:
+    return yard.workspace.build_settings(canonicalize_name(wheel.project)).not_imported
 
 
 def _lines(texts: Iterable[str]) -> bytes:
     return "".join(f"{text}\n" for text in texts).encode()
 
 
-def _key(ground: Ground, records: list[Record], yard: Yard) -> str:
-    parts = [ground.facts.image, ground.facts.python, *sorted(f"{r.fingerprint} {_modules(yard, r)}" for r in records)]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+def _key(yard: Yard, ground: Ground, wheels: Sequence[Record | Step]) -> str:
+    """What a proof stands on. A wheel's fingerprint says all of it, so that a plan is asked without its records."""
+    said = sorted(" ".join((one.fingerprint, *_excused(yard, one))) for one in wheels)
+    return hashlib.sha256("\n".join((ground.facts.image, ground.facts.python, *said)).encode()).hexdigest()
 
 
 def _proven(yard: Yard, ground: Ground) -> list[str]:
     try:
         return list(json.loads(proofs_file(yard, ground.platform.name).read_bytes()))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, TypeError):
         return []
 
 
 def _keep(yard: Yard, ground: Ground, key: str) -> None:
-    kept = [*_proven(yard, ground), key][-50:]
+    kept = [*_proven(yard, ground), key][-_MOST_KEPT:]
     write_file(proofs_file(yard, ground.platform.name), json.dumps(kept).encode())

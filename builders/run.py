@@ -90,9 +90,11 @@ class Run:
         return self._finished
 
     def is_complete(self, platform: Platform) -> bool:
-        """Whether the platform is stated as complete with just the plan that it has now."""
+        """Whether the platform is stated as complete with just the plan that it has now, and proven if it is to be."""
         plan = self.plan(platform)
-        return plan is not None and pipeline.is_complete(self.yard, platform, plan)
+        if plan is None or not pipeline.is_complete(self.yard, platform, plan):
+            return False
+        return not platform.prove or pipeline.is_proven(self.yard, platform, plan)
 
     def steps(self, platform: Platform) -> Iterator[tuple[Step, tuple[str, ...]]]:
         """The platform's steps with the names of the steps that each waits for: what is fetched comes first."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from html import escape
 
 from index.catalog import Decision, Shelf
-from index.html_pages import markup
 from index.model import PublishedPlatform, PublishedSet, Wheel
 from index.names import pool_url
 from index.people_parts import elsewhere, head, line, page_of, plural, script, seen, shortened, shown, size
@@ -76,7 +76,7 @@ def _platform(platform: PublishedPlatform, shelf: Shelf) -> str:
     changed = platform.changed
     when = f'<time datetime="{shown(changed)}">{shown(_moment(changed))}</time>' if changed else "unknown"
     return (
-        f'<tr role="row" id="platform-{name}"><th scope="row" role="rowheader">{name}</th>'
+        f'<tr role="row" id="platform-{name}"><th scope="row" role="rowheader" class="keep">{name}</th>'
         f"{_cell('Python', shown(platform.python), 'keep')}{_cell('C library', libc, 'keep')}"
         f"{_cell('Image', shown(platform.image) or 'unknown')}{_cell('State', _state(platform))}"
         f"{_cell('Last changed', when)}{_cell('Wheels', f'{len(shelf.wheels):,}', 'number')}"
@@ -161,7 +161,7 @@ def _merging(decisions: Sequence[Decision]) -> str:
         return (
             f'{title}<p class="soft">The platforms agree about every file: nothing had to be decided.</p>\n</section>\n'
         )
-    items = "".join(f"<li>{markup(one.text)}{_kept(one)}</li>\n" for one in decisions)
+    items = "".join(f"<li>{shown(one.text)}{_kept(one)}</li>\n" for one in decisions)
     return (
         f"{title}<details{' open' if len(decisions) <= _OPEN else ''}>"
         f'<summary>{plural(len(decisions), "decision")}</summary>\n<ul class="plain">\n{items}</ul>\n'
@@ -171,7 +171,7 @@ def _merging(decisions: Sequence[Decision]) -> str:
 
 def _kept(decision: Decision) -> str:
     return "".join(
-        f' <a href="{markup(pool_url(wheel))}#sha256={wheel.sha256}">{wheel.sha256[:12]}</a>' for wheel in decision.kept
+        f' <a href="{escape(pool_url(wheel))}#sha256={wheel.sha256}">{wheel.sha256[:12]}</a>' for wheel in decision.kept
     )
 
 

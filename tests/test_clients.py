@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -17,6 +19,7 @@ from tests.serving import (
     PYTHON,
     WANTED,
     Client,
+    documented,
     environment,
     in_container,
     installed,
@@ -26,11 +29,19 @@ from tests.serving import (
     put,
     run,
     stock,
+    swapped,
     uv,
 )
 
 PIPS = [*BEFORE_3_12, "24.3.1", "25.3", ""]  # the last one: the newest
-WAYS = ["merged", "html", "file", "flat"]
+WAYS = ["merged", "html", "file", "flat", "flat-http"]
+UV = uv().command[0]
+NOT_ELSEWHERE = {"https_proxy": "http://127.0.0.1:9"}  # nobody listens there: whoever asks another index fails
+POETRY = {
+    "POETRY_VIRTUALENVS_IN_PROJECT": "true",
+    "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true",
+    "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
+}
 LIMIT = "2024-01-01T00:00:00.2Z"  # between foo and the second bar
 
 
@@ -107,6 +118,19 @@ def test_pip_says_what_is_for_another_python(shop: Shop, each_pip: Client, way: 
 
 
 @pytest.mark.network
+def test_the_older_metadata_key_would_break_a_pip(shop: Shop, into: Path, tmp_path: Path) -> None:
+    """Why pages have `core-metadata` alone: with `dist-info-metadata` beside it, bookworm's pip ends in a traceback."""
+    folder = tmp_path / "public"
+    shutil.copytree(shop.public, folder, symlinks=True)
+    for page in folder.rglob("index.v1_json"):
+        files = re.sub(r'"core-metadata":(\{.*?\})', r'"core-metadata":\1,"dist-info-metadata":\1', page.read_text())
+        page.write_text(files)
+    with served(folder, json=True) as url, pytest.raises(AssertionError, match="TypeError: unhashable"):
+        pip("23.0.1").install("--index-url", f"{url}simple/", WANTED, into=into)
+    assert installed(into) == set()
+
+
+@pytest.mark.network
 @pytest.mark.parametrize("way", ["json", "html"])
 def test_the_newest_pip_holds_to_a_date(shop: Shop, way: str, into: Path) -> None:
     """--uploaded-prior-to takes the older bar over JSON; without upload times it refuses rather than guesses."""
@@ -120,7 +144,7 @@ def test_the_newest_pip_holds_to_a_date(shop: Shop, way: str, into: Path) -> Non
         assert installed(into) == set()
 
 
-@pytest.mark.parametrize("way", [*WAYS, "json", "flat-http"])
+@pytest.mark.parametrize("way", [*WAYS, "json"])
 def test_uv_installs(shop: Shop, way: str, into: Path) -> None:
     """From everywhere, the same."""
     uv().install(*shop.way(way), WANTED, into=into)
@@ -136,13 +160,9 @@ def test_uv_holds_to_a_date(shop: Shop, into: Path) -> None:
 @pytest.mark.parametrize("way", ["json", "html"])
 def test_a_uv_project_has_this_mirror_as_its_index(shop: Shop, way: str, tmp_path: Path) -> None:
     """`uv lock`, then `uv sync` from that lock: every wheel of it comes from here, with its hash."""
-    (tmp_path / "pyproject.toml").write_text(
-        f'[project]\nname = "user"\nversion = "1"\nrequires-python = "=={PYTHON.rpartition(".")[0]}.*"\n'
-        f'dependencies = ["{WANTED}"]\n[tool.uv]\npackage = false\n'
-        f'[[tool.uv.index]]\nname = "mirror"\nurl = "{shop.way(way)[1]}"\ndefault = true\n'
-    )
+    project(tmp_path, shop.way(way)[1], f"=={PYTHON.rpartition('.')[0]}.*")
     for verb in (["lock"], ["sync", "--locked"]):
-        run([uv().command[0], *verb, "--no-cache", "--python", sys.executable], cwd=tmp_path)
+        run([UV, *verb, "--no-cache", "--python", sys.executable], cwd=tmp_path, environ=NOT_ELSEWHERE)
     assert installed(_libraries(tmp_path / ".venv")) == NEEDED
     assert (tmp_path / "uv.lock").read_text().count('hash = "sha256:') >= len(NEEDED)
 
@@ -151,34 +171,31 @@ def test_a_uv_project_has_this_mirror_as_its_index(shop: Shop, way: str, tmp_pat
 @pytest.mark.parametrize("way", ["json", "html"])
 def test_poetry_has_this_mirror_as_its_only_source(shop: Shop, way: str, tmp_path: Path) -> None:
     """A primary source, and nothing else is asked: `poetry lock`, `poetry install`."""
-    (tmp_path / "pyproject.toml").write_text(
-        f'[project]\nname = "user"\nversion = "1"\nrequires-python = ">=3.11,<4"\ndependencies = ["{WANTED}"]\n'
-        "[tool.poetry]\npackage-mode = false\n"
-        f'[[tool.poetry.source]]\nname = "mirror"\nurl = "{shop.way(way)[1]}"\npriority = "primary"\n'
-    )
+    project(tmp_path, shop.way(way)[1], ">=3.11,<4")
     poetry = str(environment("poetry") / "poetry")
-    keys = {"POETRY_VIRTUALENVS_IN_PROJECT": "true", "POETRY_VIRTUALENVS_OPTIONS_NO_PIP": "true"}
-    keys["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
     for verb in ("lock", "install"):
-        run([poetry, verb, "--no-interaction", "--no-ansi"], cwd=tmp_path, environ=keys)
+        run([poetry, verb, "--no-interaction", "--no-ansi"], cwd=tmp_path, environ={**NOT_ELSEWHERE, **POETRY})
     assert installed(_libraries(tmp_path / ".venv")) == NEEDED
 
 
 @pytest.mark.network
 def test_pdm_has_this_mirror_as_its_only_source(shop: Shop, tmp_path: Path) -> None:
     """A source of the default's name replaces the default."""
-    (tmp_path / "pyproject.toml").write_text(
-        f'[project]\nname = "user"\nversion = "1"\nrequires-python = ">=3.11,<4"\ndependencies = ["{WANTED}"]\n'
-        "[tool.pdm]\ndistribution = false\n"
-        f'[[tool.pdm.source]]\nname = "pypi"\nurl = "{shop.way("json")[1]}"\n'
-    )
+    project(tmp_path, shop.way("json")[1], ">=3.11,<4")
     pdm = str(environment("pdm[locked]") / "pdm")
-    run(
-        [uv().command[0], "venv", "--python", sys.executable, ".venv"], cwd=tmp_path
-    )  # else it takes the one of these tests
-    for words in (["use", "--first", str(tmp_path / ".venv" / "bin" / "python")], ["install", "--no-self"]):
-        run([pdm, *words], cwd=tmp_path, environ={"PDM_CHECK_UPDATE": "false"})
+    own = str(tmp_path / ".venv" / "bin" / "python")  # without one, pdm takes the environment of these tests
+    for command in ([UV, "venv", "-p", sys.executable], [pdm, "use", "--first", own], [pdm, "install", "--no-self"]):
+        run(command, cwd=tmp_path, environ={**NOT_ELSEWHERE, "PDM_CHECK_UPDATE": "false"})
     assert installed(_libraries(tmp_path / ".venv")) == NEEDED
+
+
+def project(folder: Path, index: str, python: str) -> None:
+    """A user's project that wants foo[more], with the sources of docs/serving.md for uv, poetry and pdm alike."""
+    sources = swapped(documented("Settings for clients"), {"http://mirror.lan/debian-bookworm/simple/": index})
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "user"\nversion = "1"\nrequires-python = "{python}"\ndependencies = ["{WANTED}"]\n'
+        f"[tool.uv]\npackage = false\n[tool.poetry]\npackage-mode = false\n[tool.pdm]\ndistribution = false\n{sources}"
+    )
 
 
 OWN_PIP = """

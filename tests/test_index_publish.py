@@ -66,9 +66,11 @@ def test_the_tree_is_the_contract(public: Path, store: Shelves) -> None:
     }
     settings = {"pip.conf", "uv.toml", "base.txt", "base.pylock.toml", "pylock.base.toml", "index.html", foo.filename}
     pages = {f"simple/{page}{name}" for page in ("", "foo/", "bar/") for name in ("index.html", "index.v1_json")}
+    people = {f"about/{name}" for name in ("foo.html", "bar.html", "people.css")}
     assert set(snapshot(public)) == {
         "index.html",
         "manifest.json",
+        *people,
         *pool,
         *pages,
         *(f"box/{name}" for name in settings | pages),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,8 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.conftest import CHECKOUT
 from tests.index_makers import JSON_TYPE, Shelves
-from tests.serving import NEEDED, SERVERS, WANTED, installed, needs, open_folder, pip, put, serving, stock, uv
+from tests.serving import NEEDED, SERVERS, WANTED, installed, needs, open_folder, pip, put, serving, stock, swapped, uv
 
 PIPS_ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 PAGES = ["", "simple/", "simple/foo/", "box/simple/", "box/simple/bar/"]
@@ -199,8 +201,9 @@ def test_uv_installs(site: Site, tmp_path: Path, index: str) -> None:
 
 def test_wget_takes_a_platforms_wheels(site: Site, tmp_path: Path) -> None:
     """Every wheel of the flat folder, under its own name, with its own bytes, and nothing else."""
-    command = [needs("wget"), "-q", "-r", "-A", "whl", "-np", "-nd", f"{site.url}box/"]
-    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    [line] = re.findall(r"^wget .*$", (CHECKOUT / "docs" / "serving.md").read_text(), re.MULTILINE)
+    command = swapped(line, {"wget": f"{needs('wget')} -q", "http://mirror.lan/debian-bookworm/": f"{site.url}box/"})
+    subprocess.run(command.split(), cwd=tmp_path, check=True, timeout=60)
     flat = {path.name: path.read_bytes() for path in (site.public / "box").glob("*.whl")}
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == flat
     assert "bar-1.0+abc-py3-none-any.whl" in flat

@@ -86,7 +86,13 @@
     extend();
     rows.rows[last]?.querySelector("a").focus();
   });
-  new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && extend(), { rootMargin: "800px" }).observe(more);
+  const watcher = new IntersectionObserver((seen) => {
+    if (!seen.at(-1).isIntersecting) return;
+    extend();
+    watcher.unobserve(more); // looked at anew, it is told of again if it is still in sight
+    watcher.observe(more);
+  }, { rootMargin: "800px" });
+  watcher.observe(more);
   addEventListener("pageshow", () => field.value && search());
   more.hidden = shown >= found.length;
   table.setAttribute("aria-rowcount", found.length + 1);
