@@ -141,11 +141,12 @@ def what_to_prune(yard: Yard, *, keep: int) -> Pruned:
 
 def _recent(known: Sequence[Generation], keep: int, declared: set[str]) -> tuple[Generation, ...]:
     """The generations that stay. The newest is the present, and loses the platforms that nobody declares any more."""
-    *earlier, newest = known[-max(keep, 1) :] or [None]
-    if newest is None:
-        return ()
-    present = replace(newest, platforms=tuple(one for one in newest.platforms if one.name in declared))
-    return (*(one for one in earlier if one), present)
+    return tuple(
+        replace(one, platforms=tuple(platform for platform in one.platforms if platform.name in declared))
+        if one is known[-1]
+        else one
+        for one in known[-max(keep, 1) :]
+    )
 
 
 def _unlisted(

@@ -67,7 +67,7 @@ def normalized(project: str) -> str:
 
 
 _PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
-_RESERVED = ("simple", "files", "about", "index", "index.html", "manifest.json", "locks")
+_RESERVED = ("simple", "files", "index", "index.html", "manifest.json", "locks", "about")
 
 FLAG: Kind[bool] = Kind(schema={"type": "boolean"}, read=_flag)
 TEXT = matching(r"[^\0]*[^\0\s][^\0]*", "text", str)

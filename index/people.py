@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
 from index.catalog import Decision, Shelf
 from index.model import PublishedPlatform, PublishedSet, Wheel
 from index.names import pool_url
 from index.people_parts import elsewhere, head, line, page_of, plural, script, seen, shortened, shown, size
-from index.people_projects import Held
+from index.people_projects import Held, not_yanked
 
 _PLAIN_ROWS = 100  # that stand on the page as it is; a script brings the others as they are asked for
 _VERSIONS = 3  # that a cell of the table names
@@ -81,7 +81,7 @@ def _platform(platform: PublishedPlatform, shelf: Shelf) -> str:
         f"{_cell('Image', shown(platform.image) or 'unknown')}{_cell('State', _state(platform))}"
         f"{_cell('Last changed', when)}{_cell('Wheels', f'{len(shelf.wheels):,}', 'number')}"
         f"{_cell('Size', size(sum(wheel.size for wheel in shelf.wheels)), 'number')}"
-        f"{_cell('Open', _links(name))}</tr>\n"
+        f"{_cell('Open', _links(name), 'keep')}</tr>\n"
     )
 
 
@@ -222,9 +222,9 @@ def _versions(project: Held, platforms: Sequence[PublishedPlatform]) -> list[str
     return [_newest(project.wheels.get(platform.name, ())) for platform in platforms]
 
 
-def _newest(wheels: Iterable[Wheel]) -> str:
+def _newest(wheels: Sequence[Wheel]) -> str:
     """The newest versions in words, "" for none."""
-    versions = list(dict.fromkeys(wheel.version for wheel in wheels))[::-1]
+    versions = list(dict.fromkeys(wheel.version for wheel in not_yanked(wheels)))[::-1]
     more = f" +{len(versions) - _VERSIONS}" if len(versions) > _VERSIONS else ""
     return ", ".join(map(seen, versions[:_VERSIONS])) + more
 

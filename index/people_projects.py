@@ -25,8 +25,9 @@ class Held:
     wheels: Mapping[str, Sequence[Wheel]]
 
     def newest(self) -> Wheel:
-        """The one that speaks for the project: the newest version, of the first platform that has it."""
-        return in_order(wheels[-1] for wheels in self.wheels.values())[-1]
+        """The one that speaks for the project: of the newest version that one gets."""
+        last = [not_yanked(wheels)[-1] for wheels in self.wheels.values()]
+        return last[0] if len(last) == 1 else in_order(last)[-1]
 
     def files(self) -> list[Wheel]:
         """Each file once, newest version first."""
@@ -34,6 +35,11 @@ class Held:
             return [wheel for wheels in self.wheels.values() for wheel in reversed(wheels)]
         each = {(wheel.filename, wheel.sha256): wheel for wheels in self.wheels.values() for wheel in wheels}
         return in_order(each.values())[::-1]
+
+
+def not_yanked(wheels: Sequence[Wheel]) -> Sequence[Wheel]:
+    """What installers choose from, unless all is yanked."""
+    return [wheel for wheel in wheels if wheel.yanked is None] or wheels
 
 
 def held(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf]) -> list[Held]:

@@ -182,6 +182,16 @@ def test_a_project_page_says_who_needs_it(store: Shelves) -> None:
     assert "No other project" in two
 
 
+def test_a_yanked_version_is_not_the_newest(store: Shelves) -> None:
+    """The table and the head of the page name what one gets; the file itself is listed with its reason."""
+    good, bad = store.wheel("foo", "1.0"), store.wheel("foo", "2.0", yanked="eats files")
+    whole = made(store, platform("box", [good, bad]))
+    assert "<td>1.0</td>" in page(whole, "index.html")
+    text = page(whole, "about/foo.html")
+    assert "<dt>Newest here</dt><dd>1.0</dd>" in text
+    assert '<span class="state warn">yanked</span>: eats files' in text
+
+
 def test_two_builds_under_one_name_stand_apart(store: Shelves) -> None:
     """Both files are listed, each with its platform, and what was decided about them."""
     old, new = store.wheel("foo", body="old"), store.wheel("foo", body="new")
@@ -484,7 +494,7 @@ def test_a_screen_reader_finds_its_way(small: Path, chromium: Browser) -> None:
 
 
 def test_verify_knows_the_pages(small: Path) -> None:
-    """All is right as published; a page too many, too few, or that leads nowhere, is found though the manifest agrees."""
+    """A page too many, too few, or that leads nowhere is found, though the manifest agrees."""
     assert verify(small) == []
     (small / "about" / "extra.html").write_bytes((small / "about" / "foo.html").read_bytes())
     assert verify(signed(small)) == ["about/extra.html: index.html does not name it"]

@@ -1,0 +1,343 @@
+"""Published means proven: what does not install or import on a clean copy of its platform is not published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.inside import imports
+from tests.archive_makers import wheel_bytes
+from tests.conftest import PREPARE, Bench, Ran
+from tests.loopback import Index, body, serving
+from tests.projects_maker import make_wheel
+from tests.test_failures import refused, told
+from tests.test_only_what_changed import contents, on_disk
+
+HERE = {"name": "here", "host": True, "sandbox": "none"}
+CRASH = "import ctypes\nctypes.string_at(0)\n"
+
+
+def declare(bench: Bench, *packages: str, platform: Mapping[str, Any] = HERE, **more: Any) -> None:
+    """One platform that is proven, and a folder of one's own wheels."""
+    platforms = [{**platform, "packages": list(packages)}]
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms, **more}))
+
+
+def release(bench: Bench, name: str, version: str, **modules: str) -> Path:
+    """Put a wheel with these modules, name → text, into vendor/."""
+    files = {f"{module}.py": text.encode() for module, text in modules.items()}
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
+    path = bench.root / "vendor" / f"{name}-{version}-py3-none-any.whl"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(wheel_bytes(files, info=f"{name}-{version}.dist-info", metadata=metadata))
+    return path
+
+
+def refused_by_proof(ran: Ran) -> str:
+    """Why, of a run in which nothing but the proof of `here` failed."""
+    assert list(told(refused(ran))) == ["here"], ran.text
+    return told(ran)["here"].rows["why"]
+
+
+# --- before it is published ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def good(make_bench: Callable[[str], Bench]) -> Bench:
+    """A published workspace: fine-1.0 and beta-1.0. For reading only."""
+    bench = make_bench("proving")
+    release(bench, "fine", "1.0", fine="")
+    make_wheel(bench.root / "vendor", "beta")
+    declare(bench, "fine", "beta")
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+    return bench
+
+
+@pytest.fixture
+def mine(good: Bench, tmp_path: Path) -> Bench:
+    root = tmp_path / "workspace"
+    shutil.copytree(good.root, root, symlinks=True)
+    return Bench(root=root)
+
+
+@pytest.fixture
+def broken(mine: Bench) -> Bench:
+    """The same, where the set now asks for fine-2.0, which raises on import."""
+    release(mine, "fine", "2.0", fine="raise RuntimeError('no display here')\n")
+    declare(mine, "fine>=2", "beta")
+    return mine
+
+
+def test_what_does_not_import_is_not_published(broken: Bench) -> None:
+    """The last publication stays as it is, byte for byte; the summary names the module, how it failed, and its log."""
+    before = on_disk(broken.root / "public")
+    ran = broken.doit()
+    why = refused_by_proof(ran)
+    assert "fine: RuntimeError: no display here" in why, ran.text
+    assert "not-imported" in why
+    assert "its last complete publication stays" in ran.out
+    [log] = (broken.root / ".wheelyard/logs/here").glob("prove-*.log")
+    assert str(log) in why
+    assert "Traceback" in log.read_text()
+    assert on_disk(broken.root / "public") == before
+    assert broken.flat("here") == ["beta-1.0-py3-none-any.whl", "fine-1.0-py3-none-any.whl"]
+
+
+def test_a_failed_proof_fails_again(broken: Bench) -> None:
+    """The next run does not take it for done, and fetches nothing for it."""
+    assert broken.doit().code != 0
+    ran = broken.doit()
+    assert "RuntimeError" in refused_by_proof(ran)
+    assert "FETCH" not in ran.out
+
+
+def test_a_module_is_excused_by_its_name(broken: Bench) -> None:
+    """`not-imported` of that project: published, and proven as far as it goes."""
+    declare(broken, "fine>=2", "beta", builds={"fine": {"not-imported": ["fine"]}})
+    ran = broken.doit()
+    assert ran.code == 0, ran.text
+    assert "fine-2.0-py3-none-any.whl" in broken.flat("here")
+    assert len(proofs(broken)) == 2
+
+
+def test_an_excuse_is_for_one_project_only(broken: Bench) -> None:
+    """The same module name under another project excuses nothing."""
+    declare(broken, "fine>=2", "beta", builds={"beta": {"not-imported": ["fine"]}})
+    assert "fine: RuntimeError" in refused_by_proof(broken.doit())
+
+
+def test_without_proof(broken: Bench) -> None:
+    """`prove: false` publishes what does not import; switched on again, every run fails until it is mended."""
+    declare(broken, "fine>=2", "beta", platform={**HERE, "prove": False})
+    ran = broken.doit()
+    assert ran.code == 0, ran.text
+    assert "fine-2.0-py3-none-any.whl" in broken.flat("here")
+    assert "PROVE" not in ran.out
+    declare(broken, "fine>=2", "beta")
+    for _ in range(2):
+        assert "fine: RuntimeError" in refused_by_proof(broken.doit())
+    release(broken, "fine", "3.0", fine="")
+    declare(broken, "fine>=3", "beta")
+    ran = broken.doit()
+    assert ran.code == 0, ran.text
+
+
+def proofs(bench: Bench) -> list[str]:
+    return list(json.loads((bench.root / ".wheelyard/proofs/here.json").read_bytes()))
+
+
+def proof_log(bench: Bench) -> int:
+    """When a proof last wrote its log."""
+    return (bench.root / ".wheelyard/logs/here/prove-packages.log").stat().st_mtime_ns
+
+
+def test_only_what_changed_is_proven(mine: Bench) -> None:
+    """Nothing changed: no proof. Another set of wheels: one."""
+    before = proof_log(mine), proofs(mine)
+    ran = mine.doit()
+    assert ran.out.startswith("nothing to do"), ran.text
+    assert (proof_log(mine), proofs(mine)) == before
+    declare(mine, "beta")
+    assert mine.doit().code == 0
+    assert proof_log(mine) > before[0]
+    assert proofs(mine)[:1] == before[1]
+    assert len(proofs(mine)) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"7", b'["other"]'])
+def test_lost_proofs_are_made_again(mine: Bench, content: bytes | None) -> None:
+    """Without what was proven, or with nonsense there, it is proven again; the tree stays, byte for byte."""
+    before, path = contents(mine.root / "public"), mine.root / ".wheelyard/proofs/here.json"
+    kept = set(proofs(mine))
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content)
+    ran = mine.doit()
+    assert ran.code == 0, ran.text
+    assert contents(mine.root / "public") == before
+    assert kept <= set(proofs(mine))
+
+
+def test_a_proof_that_only_part_of_the_sets_pass(mine: Bench) -> None:
+    """Two sets, one of them broken: the platform is not published, and the set is named."""
+    release(mine, "fine", "2.0", fine="import nowhere\n")
+    mine.write("requirements/sound.txt", "beta\n")
+    mine.write("requirements/sick.txt", "fine>=2\n")
+    platforms = [{**HERE, "requirements": ["sound", "sick"]}]
+    mine.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    before = on_disk(mine.root / "public")
+    why = refused_by_proof(mine.doit())
+    assert "set sick on here" in why
+    assert "ModuleNotFoundError: No module named 'nowhere'" in why
+    assert "set sound" not in why
+    assert on_disk(mine.root / "public") == before
+
+
+def test_the_other_platforms_are_published(mine: Bench) -> None:
+    """One platform fails its proof, the other gets its wheels."""
+    release(mine, "fine", "2.0", fine="1 / 0\n")
+    platforms = [{**HERE, "packages": ["fine>=2"]}, {**HERE, "name": "there", "packages": ["beta"]}]
+    mine.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    assert "ZeroDivisionError" in refused_by_proof(mine.doit())
+    assert mine.flat("there") == ["beta-1.0-py3-none-any.whl"]
+    assert mine.flat("here") == ["beta-1.0-py3-none-any.whl", "fine-1.0-py3-none-any.whl"]
+    assert mine.doit("verify").code == 0
+
+
+def test_an_index_that_hides_a_dependency_is_found_out(bench: Bench, tmp_path: Path) -> None:
+    """PEP 658 metadata that leaves out what the wheel itself requires: refused, whoever notices first."""
+    wheel = make_wheel(tmp_path, "liar", requires=["absent"])
+    lie = b"Metadata-Version: 2.2\nName: liar\nVersion: 1.0\n"
+    with serving() as server:
+        index = Index(server=server)
+        index.add("liar", wheel.name, wheel.read_bytes(), fields={"core-metadata": True})
+        server.behaviours[f"/files/{wheel.name}.metadata"] = body(lie)
+        asked = {"upstream": [{"url": index.url}], "platforms": [{**HERE, "packages": ["liar"]}]}
+        bench.write("platforms.yaml", json.dumps(asked))
+        ran = refused(bench.doit())
+    assert "absent" in ran.out, ran.text
+    assert not (bench.root / "public").exists()
+
+
+def test_what_modules_do_to_the_proof_itself(bench: Bench) -> None:
+    """They print, close their streams, end the process, write or take away the answer: each run ends with words."""
+    release(bench, "rude", "1.0", rude="import os\nopen(os.environ['OUT'] + '/failed.json', 'w').write('[')\n")
+    release(bench, "worse", "1.0", worse="import os\nos.mkdir(os.environ['OUT'] + '/failed.json')\n")
+    release(bench, "worst", "1.0", worst="import os\nos.kill(os.getppid(), 9)\n")
+    declare(bench, "worst")
+    assert "worst" in "".join(log.read_text() for log in logs(bench, bench.doit()))
+    declare(bench, "worse")
+    refused_by_proof(bench.doit())
+    declare(bench, "rude")
+    ran = bench.doit()
+    assert "Traceback" not in ran.text
+    assert not any("wors" in name for name in bench.flat("here"))
+
+
+def logs(bench: Bench, ran: Ran) -> list[Path]:
+    """The proof's logs, after a refusal."""
+    refused_by_proof(ran)
+    return sorted((bench.root / ".wheelyard/logs/here").glob("prove-*.log"))
+
+
+@pytest.mark.engine
+@pytest.mark.network
+def test_a_clean_copy_is_not_the_image_that_built(bench: Bench) -> None:
+    """What imports only with a file that a package's own pre-command made fails the proof, and imports with the file.
+
+    The proof runs on the platform's own image, without the build's additions and without network.
+    """
+    text = "open('/opt/only-when-building').close()\n"
+    release(bench, "needy", "1.0", needy=text)
+    platform = {"name": "here", "image": "debian:bookworm", "pre-command": PREPARE}
+    builds = {"needy": {"pre-command": "touch /opt/only-when-building"}}
+    declare(bench, "needy", platform=platform, builds=builds)
+    ran = bench.doit()
+    assert "needy: FileNotFoundError" in refused_by_proof(ran), ran.text
+    assert not (bench.root / "public").exists()
+    online = "import socket\nsocket.create_connection(('192.0.2.1', 80), 2)\n"
+    release(bench, "needy", "2.0", needy=online)
+    declare(bench, "needy>=2", platform=platform)
+    assert "Network is unreachable" in refused_by_proof(bench.doit())
+    release(bench, "needy", "3.0", needy="")
+    declare(bench, "needy>=3", platform=platform)
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+
+
+# --- imports.py -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Write modules, name → text, where the Python of a proof finds them; gives their names in order."""
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+
+    def write(**modules: str) -> list[str]:
+        for name, text in modules.items():
+            (folder / f"{name}.py").write_text(text)
+        return list(modules)
+
+    return write
+
+
+WAYS = {
+    "os-exit": ("import os\nos._exit(3)\n", "it ended the process with exit code 3"),
+    "os-exit-0": ("import os\nos._exit(0)\n", "it ended the process with exit code 0"),
+    "sys-exit": ("import sys\nsys.exit('usage: mid FILE')\n", "SystemExit: usage: mid FILE"),
+    "sys-exit-0": ("import sys\nsys.exit(0)\n", "SystemExit: 0"),
+    "interrupt": ("raise KeyboardInterrupt\n", "KeyboardInterrupt"),
+    "crash": (CRASH, "it was ended by signal 11"),
+    "syntax": ("def\n", "SyntaxError: invalid syntax"),
+    "two-lines": ("raise ImportError('cannot load libX\\nsee the manual')\n", "cannot load libX see the manual"),
+    "other-encoding": ("raise ValueError('\\udcff \\u2028')\n", "ValueError"),
+    "hang": ("import time\ntime.sleep(60)\n", "it took longer than 2 s"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_to_fail_is_named_and_the_others_are_tried(site: Callable[..., list[str]], way: str) -> None:
+    """Whatever a module does, it is named with how it failed; the one before it counts, the ones after are tried."""
+    text, words = WAYS[way]
+    modules = site(first="", mid=text, last="raise RuntimeError('last was tried')\n", fine="")
+    failed = imports.attempt(modules, 2)
+    assert sorted(failed) == ["last", "mid"]
+    assert words in failed["mid"]
+    assert failed["last"] == "RuntimeError: last was tried"
+
+
+def test_two_that_end_the_process_are_both_named(site: Callable[..., list[str]]) -> None:
+    """One process each, until all were tried."""
+    modules = site(a="import os\nos._exit(1)\n", b="", c=CRASH, d="", e="import os\nos._exit(0)\n")
+    assert sorted(imports.attempt(modules, 20)) == ["a", "c", "e"]
+
+
+QUIRKS = {
+    "prints the name of another": "print('last', flush=True)\n",
+    "prints what imports.py writes": 'print(\'["last", "broken"]\', flush=True)\n',
+    "closes its output": "import sys\nsys.stdout.close()\nsys.stderr.close()\n",
+    "closes every descriptor": "import os\nos.closerange(0, 100)\n",
+    "goes elsewhere": "import os\nos.chdir('/')\n",
+    "has no output": "import sys\nsys.stdout = sys.stderr = None\n",
+    "leaves a thread": "import threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n",
+    "leaves a process": "import subprocess\nsubprocess.Popen(['sleep', '5'])\n",
+    "reads its arguments": "import sys\nassert sys.argv[1:] == [], sys.argv\n",
+    "reads its input": "import sys\nassert sys.stdin.read() == ''\n",
+    "replaces open": "import builtins, json\nbuiltins.open = json.dumps = None\n",
+    "complains at its end": "import atexit, os\natexit.register(os._exit, 5)\n",
+}
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_what_a_module_may_do_and_pass(site: Callable[..., list[str]], quirk: str) -> None:
+    """None of this is a failed import, nor hides the one after it."""
+    modules = site(first="", mid=QUIRKS[quirk], last="raise RuntimeError\n")
+    assert imports.attempt(modules, 4) == {"last": "RuntimeError"}
+
+
+def test_the_listing_is_read_line_by_line(site: Callable[..., list[str]], tmp_path: Path) -> None:
+    """`project module …`: a project's own name is not imported, one without modules is passed over."""
+    site(one="", two="raise ValueError('two')\n", three="raise ValueError('three')\n", project="1 / 0\n")
+    (tmp_path / "modules.txt").write_text("project one two\nnothing\nother three\n")
+    imports.main(str(tmp_path / "modules.txt"), str(tmp_path / "failed.json"))
+    said = json.loads((tmp_path / "failed.json").read_text())
+    assert said == {"two": "ValueError: two", "three": "ValueError: three"}
+
+
+def test_each_project_has_a_process_of_its_own(site: Callable[..., list[str]], tmp_path: Path) -> None:
+    """What one project does to its interpreter, the next does not see."""
+    site(one="import sys\nsys.modules['two'] = sys\n", two="raise ValueError('seen')\n")
+    (tmp_path / "modules.txt").write_text("a one\nb two\n")
+    imports.main(str(tmp_path / "modules.txt"), str(tmp_path / "failed.json"))
+    assert json.loads((tmp_path / "failed.json").read_text()) == {"two": "ValueError: seen"}
+    assert "two" not in sys.modules
