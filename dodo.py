@@ -161,6 +161,12 @@ def task_prune() -> Task:
 # --- what actions do beyond one platform ----------------------------------------------------------------------------
 
 
+def begin(selected: frozenset[str]) -> None:
+    """The workspace is ours. Only a run that goes on to the wheels fetches them while it still locks."""
+    YARD.sweep()
+    YARD.fetch_ahead = any(name.partition(":")[0] == "platforms" for name in selected)
+
+
 def complete(platform: Platform) -> None:
     """A platform has all its wheels: the tree gets them."""
     RUN.complete(platform)
@@ -302,7 +308,7 @@ def summary(end: bridge.RunEnd) -> Summary | None:
     return report.summary(YARD, RUN, ran, executed=end.executed, interrupted=end.interrupted, decisions=TREE.decisions)
 
 
-REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root, begin=YARD.sweep)
+REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root, begin=begin)
 DOIT_CONFIG = {
     "default_tasks": ["platforms", "index"],
     "reporter": REPORTER,

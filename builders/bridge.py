@@ -175,7 +175,7 @@ class WheelyardReporter:
     progress: ClassVar[Progress]
     root: ClassVar[Path]
     make_summary: ClassVar[Callable[[RunEnd], Summary | None]]
-    begin: ClassVar[Callable[[], object]]
+    begin: ClassVar[Callable[[frozenset[str]], object]]
     failed: ClassVar[dict[str, str]]
     blocked: ClassVar[set[str]]
 
@@ -203,7 +203,7 @@ class WheelyardReporter:
             self._held.enter_context(workspace_lock(self.root))
         except OSError as error:
             raise InvalidDodoFile(visible(sentence(error), lines=True)) from error
-        type(self).begin()
+        type(self).begin(self._selected)
         self._refused = False
 
     def get_status(self, task: Any) -> None:
@@ -286,11 +286,11 @@ def reporter(
     make_summary: Callable[[RunEnd], Summary | None],
     *,
     root: Path | None = None,
-    begin: Callable[[], object] = lambda: None,
+    begin: Callable[[frozenset[str]], object] = lambda _: None,
 ) -> type[WheelyardReporter]:
     """Return the class for `DOIT_CONFIG["reporter"]`; root is the workspace, by default doit's working directory.
 
-    `begin` is called once the workspace is ours.
+    `begin` is called with the chosen tasks once the workspace is ours.
     """
 
     class Reporter(WheelyardReporter):

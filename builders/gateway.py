@@ -49,7 +49,10 @@ class _Body:
 
 
 class Gateway:
-    """Serves as long as its `with` block runs. `failures`: why it answered 502, which uv does not pass on."""
+    """Serves as long as its `with` block runs. `failures`: why it answered 502, which uv does not pass on.
+
+    `wanted` is told of each file that the resolver looks at.
+    """
 
     def __init__(
         self,
@@ -58,10 +61,12 @@ class Gateway:
         *,
         address: str = "127.0.0.1",
         log: Callable[[str], None] = lambda _: None,
+        wanted: Callable[[IndexFile], None] = lambda _: None,
     ) -> None:
         self._upstreams = upstreams
         self._fetcher = fetcher
         self._log = log
+        self._wanted = wanted
         self._lock = threading.Lock()
         self._failures: list[str] = []
         self._pages: dict[tuple[NormalizedName, str], _Body] = {}
@@ -117,9 +122,11 @@ class Gateway:
         rest = f"/{rest}"
         if match := re.fullmatch(r"/simple/([A-Za-z0-9._-]{1,200})/?", rest):
             return self._page(canonicalize_name(match[1]), "json" if JSON_TYPE in accept else "html")
-        if rest.endswith(METADATA) and (file := self._file_at(rest.removesuffix(METADATA))):
-            return self._metadata(file)
-        return self._file_at(rest) or _text(404, "not found")
+        file = self._file_at(rest.removesuffix(METADATA))
+        if file is None:
+            return _text(404, "not found")
+        self._wanted(file)
+        return self._metadata(file) if rest.endswith(METADATA) else file
 
     def failed(self, reason: str) -> None:
         """Remember why an upstream failed."""

@@ -84,11 +84,19 @@ def read_locked_sdist(yard: Yard, file: LockedFile, *, label: str) -> Sdist:
     return read_sdist(fetch_blob(yard, file, label=label), filename=file.filename)
 
 
+def read_fetched(yard: Yard, file: LockedFile, *, label: str) -> WheelFile:
+    """A locked wheel, fetched and strictly read: once in a run, however many steps and guesses ask for it."""
+    with yard.once(f"read {file.filename} {file.sha256}"):
+        key = file.filename, file.sha256
+        if key not in yard.readings:
+            yard.readings[key] = read_large_wheel(fetch_blob(yard, file, label=label), filename=file.filename)
+        return yard.readings[key]
+
+
 def _fetch(yard: Yard, step: Step, facts: Facts, label: str) -> Record:
-    blob = fetch_blob(yard, step.file, label=label)
-    wheel = read_large_wheel(blob, filename=step.file.filename)
+    wheel = read_fetched(yard, step.file, label=label)
     _check(wheel, step, facts)
-    return _record(yard, step, wheel, sha256=step.file.sha256, size=blob.stat().st_size)
+    return _record(yard, step, wheel, sha256=step.file.sha256, size=yard.store.blob(step.file.sha256).stat().st_size)
 
 
 def _build(yard: Yard, ground: Ground, step: Step, environment: list[Record]) -> Record:

@@ -83,12 +83,8 @@ def _unproven(yard: Yard, platform: Platform, completed: Completed, records: Cal
 
 
 def _changed(known: Sequence[Generation], completed: Completed) -> str | None:
-    """When the generation was made that first had the platform as it has stood since then."""
-    at = None
-    for one in reversed(known):
-        if completed not in one.platforms:
-            break
-        at = one.at
+    """When the platform was first published as it stands now. A rollback brings that time back with the rest."""
+    at = next((one.at for one in known if completed in one.platforms), None)
     return None if at is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 

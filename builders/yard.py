@@ -19,6 +19,7 @@ from builders.platforms import BuildSettings, Platform, Workspace
 from builders.store import Store, write_file
 
 if TYPE_CHECKING:
+    from builders.ahead import Ahead
     from builders.containers import ContainerExecutor
     from builders.engine import Engine
     from builders.fetch import Fetcher
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from builders.pages import IndexFile
     from builders.progress import Progress
     from builders.upstreams import Upstreams
+    from builders.wheels import WheelFile
 
 
 class Yard:
@@ -41,6 +43,8 @@ class Yard:
         self._mutexes: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._changing = threading.RLock()
         self._gateways: dict[str, Gateway] = {}
+        self.readings: dict[tuple[str, str], WheelFile] = {}  # of fetched wheels, by name and sha256
+        self.fetch_ahead = False  # whether this run goes on to fetch what it locks
         self._hosts: list[HostExecutor] = []
 
     def once(self, key: str) -> threading.Lock:
@@ -85,8 +89,19 @@ class Yard:
 
         with self._changing:
             if address not in self._gateways:
-                self._gateways[address] = Gateway(self._upstreams, self._fetcher, address=address).__enter__()
+                gateway = Gateway(self._upstreams, self._fetcher, address=address, wanted=self._wanted)
+                self._gateways[address] = gateway.__enter__()
             return self._gateways[address]
+
+    def _wanted(self, file: IndexFile) -> None:
+        if self.fetch_ahead:
+            self._ahead.wanted(file)
+
+    @cached_property
+    def _ahead(self) -> Ahead:
+        from builders.ahead import Ahead
+
+        return Ahead(self)
 
     def stop(self) -> None:
         """End what still runs; for the end of a run, however it came."""

@@ -83,8 +83,9 @@ class Browser:
     def requests(self) -> list[str]:
         """Every URL that was asked for since this was last asked."""
         entries = [json.loads(entry["message"])["message"] for entry in self._ask("POST", "se/log", type="performance")]
-        urls = [one["params"]["request"]["url"] for one in entries if one["method"] == "Network.requestWillBeSent"]
-        return [url for url in urls if not url.startswith("chrome:")]  # Chromium's own first page, from inside of it
+        sent = [one["params"] for one in entries if one["method"] == "Network.requestWillBeSent"]
+        ours = (one for one in sent if not one["documentURL"].startswith("chrome:"))  # its own first page is not
+        return [one["request"]["url"] for one in ours]
 
     def _ask(self, method: str, path: str, **parameters: object) -> Any:
         return _answer(f"{self.session}/{path}", method, parameters)

@@ -76,7 +76,7 @@ def broken(mine: Bench) -> Bench:
 
 
 def test_what_does_not_import_is_not_published(broken: Bench) -> None:
-    """The last publication stays as it is, byte for byte; the summary names the module, how it failed, and its log."""
+    """The last publication stays, byte for byte; module, how it failed, and log are named, by the next run again."""
     before = on_disk(broken.root / "public")
     ran = broken.doit()
     why = refused_by_proof(ran)
@@ -88,14 +88,9 @@ def test_what_does_not_import_is_not_published(broken: Bench) -> None:
     assert "Traceback" in log.read_text()
     assert on_disk(broken.root / "public") == before
     assert broken.flat("here") == ["beta-1.0-py3-none-any.whl", "fine-1.0-py3-none-any.whl"]
-
-
-def test_a_failed_proof_fails_again(broken: Bench) -> None:
-    """The next run does not take it for done, and fetches nothing for it."""
-    assert broken.doit().code != 0
-    ran = broken.doit()
-    assert "RuntimeError" in refused_by_proof(ran)
-    assert "FETCH" not in ran.out
+    again = broken.doit()
+    assert "RuntimeError" in refused_by_proof(again)
+    assert "FETCH" not in again.out
 
 
 def test_a_module_is_excused_by_its_name(broken: Bench) -> None:
@@ -105,12 +100,6 @@ def test_a_module_is_excused_by_its_name(broken: Bench) -> None:
     assert ran.code == 0, ran.text
     assert "fine-2.0-py3-none-any.whl" in broken.flat("here")
     assert len(proofs(broken)) == 2
-
-
-def test_an_excuse_is_for_one_project_only(broken: Bench) -> None:
-    """The same module name under another project excuses nothing."""
-    declare(broken, "fine>=2", "beta", builds={"beta": {"not-imported": ["fine"]}})
-    assert "fine: RuntimeError" in refused_by_proof(broken.doit())
 
 
 def test_without_proof(broken: Bench) -> None:
@@ -123,10 +112,6 @@ def test_without_proof(broken: Bench) -> None:
     declare(broken, "fine>=2", "beta")
     for _ in range(2):
         assert "fine: RuntimeError" in refused_by_proof(broken.doit())
-    release(broken, "fine", "3.0", fine="")
-    declare(broken, "fine>=3", "beta")
-    ran = broken.doit()
-    assert ran.code == 0, ran.text
 
 
 def proofs(bench: Bench) -> list[str]:
@@ -151,7 +136,7 @@ def test_only_what_changed_is_proven(mine: Bench) -> None:
     assert len(proofs(mine)) == 2
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"7", b'["other"]'])
+@pytest.mark.parametrize("content", [None, b"7"])
 def test_lost_proofs_are_made_again(mine: Bench, content: bytes | None) -> None:
     """Without what was proven, or with nonsense there, it is proven again; the tree stays, byte for byte."""
     before, path = contents(mine.root / "public"), mine.root / ".wheelyard/proofs/here.json"
@@ -165,29 +150,22 @@ def test_lost_proofs_are_made_again(mine: Bench, content: bytes | None) -> None:
     assert kept <= set(proofs(mine))
 
 
-def test_a_proof_that_only_part_of_the_sets_pass(mine: Bench) -> None:
-    """Two sets, one of them broken: the platform is not published, and the set is named."""
+def test_one_set_fails_and_one_platform_fails(mine: Bench) -> None:
+    """The set is named, its platform is not published, and the other platform gets its wheels all the same."""
     release(mine, "fine", "2.0", fine="import nowhere\n")
     mine.write("requirements/sound.txt", "beta\n")
     mine.write("requirements/sick.txt", "fine>=2\n")
-    platforms = [{**HERE, "requirements": ["sound", "sick"]}]
+    platforms = [{**HERE, "requirements": ["sound", "sick"]}, {**HERE, "name": "there", "packages": ["beta"]}]
     mine.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
-    before = on_disk(mine.root / "public")
+    before = contents(mine.root / "public/here")
     why = refused_by_proof(mine.doit())
     assert "set sick on here" in why
     assert "ModuleNotFoundError: No module named 'nowhere'" in why
     assert "set sound" not in why
-    assert on_disk(mine.root / "public") == before
-
-
-def test_the_other_platforms_are_published(mine: Bench) -> None:
-    """One platform fails its proof, the other gets its wheels."""
-    release(mine, "fine", "2.0", fine="1 / 0\n")
-    platforms = [{**HERE, "packages": ["fine>=2"]}, {**HERE, "name": "there", "packages": ["beta"]}]
-    mine.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
-    assert "ZeroDivisionError" in refused_by_proof(mine.doit())
-    assert mine.flat("there") == ["beta-1.0-py3-none-any.whl"]
+    flat = {path: content for path, content in before.items() if path.endswith(".whl")}
+    assert flat.items() <= contents(mine.root / "public/here").items()
     assert mine.flat("here") == ["beta-1.0-py3-none-any.whl", "fine-1.0-py3-none-any.whl"]
+    assert mine.flat("there") == ["beta-1.0-py3-none-any.whl"]
     assert mine.doit("verify").code == 0
 
 
@@ -206,25 +184,20 @@ def test_an_index_that_hides_a_dependency_is_found_out(bench: Bench, tmp_path: P
     assert not (bench.root / "public").exists()
 
 
-def test_what_modules_do_to_the_proof_itself(bench: Bench) -> None:
-    """They print, close their streams, end the process, write or take away the answer: each run ends with words."""
-    release(bench, "rude", "1.0", rude="import os\nopen(os.environ['OUT'] + '/failed.json', 'w').write('[')\n")
-    release(bench, "worse", "1.0", worse="import os\nos.mkdir(os.environ['OUT'] + '/failed.json')\n")
-    release(bench, "worst", "1.0", worst="import os\nos.kill(os.getppid(), 9)\n")
-    declare(bench, "worst")
-    assert "worst" in "".join(log.read_text() for log in logs(bench, bench.doit()))
-    declare(bench, "worse")
-    refused_by_proof(bench.doit())
+RUDE = {
+    "writes the answer itself": "import os\nos.mkdir(os.environ['OUT'] + '/failed.json')\n",
+    "leaves more than an answer": "import os\nos.symlink('/etc/passwd', os.environ['OUT'] + '/x')\n",
+    "kills the one that asks": "import os\nos.kill(os.getppid(), 9)\n",
+}
+
+
+@pytest.mark.parametrize("rude", RUDE)
+def test_what_a_module_does_to_the_proof_itself(bench: Bench, rude: str) -> None:
+    """It fails in words, and nothing is published."""
+    release(bench, "rude", "1.0", rude=RUDE[rude])
     declare(bench, "rude")
-    ran = bench.doit()
-    assert "Traceback" not in ran.text
-    assert not any("wors" in name for name in bench.flat("here"))
-
-
-def logs(bench: Bench, ran: Ran) -> list[Path]:
-    """The proof's logs, after a refusal."""
-    refused_by_proof(ran)
-    return sorted((bench.root / ".wheelyard/logs/here").glob("prove-*.log"))
+    refused_by_proof(bench.doit())
+    assert not (bench.root / "public").exists()
 
 
 @pytest.mark.engine

@@ -42,7 +42,7 @@ def no_record(fingerprint: str) -> None:
 
 
 def test_why_a_platform_is_not_proven(tmp_path: Path) -> None:
-    """Switched off, not possible, never done, not declared any more: each says so, and none of them counts as proven."""
+    """Switched off, not possible, never done, not declared any more: each says so, and none counts as proven."""
     yard = yard_of(tmp_path)
     publish(yard, *(completed(name) for name in ("off", "on", "host", "former")))
     told = standing.standings(yard, no_record)  # type: ignore[arg-type]

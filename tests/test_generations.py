@@ -1,0 +1,310 @@
+"""Generations: what was published can be listed, brought back, and thrown away on purpose and only so."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from index.verify import verify
+from tests.conftest import CHECKOUT, Bench, Ran
+from tests.projects_maker import make_sdist, make_wheel
+from tests.test_failures import refused
+from tests.test_only_what_changed import HERE, contents, on_disk
+
+
+def declare(bench: Bench, **platforms: list[str]) -> None:
+    """Host platforms by name with what they ask for, and a folder of one's own wheels."""
+    declared = [{**HERE, "name": name, "packages": packages} for name, packages in platforms.items()]
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": declared}))
+
+
+def done(ran: Ran) -> Ran:
+    assert ran.code == 0, ran.text
+    return ran
+
+
+def name(project: str, version: str = "1.0") -> str:
+    return f"{project}-{version}-py3-none-any.whl"
+
+
+@pytest.fixture(scope="module")
+def three(make_bench: Callable[[str], Bench]) -> tuple[Bench, list[dict[str, str]]]:
+    """Three generations, alpha 1.0, 2.0 and 3.0, beside beta, which stays; and the tree of each. For reading only."""
+    bench = make_bench("generations")
+    make_wheel(bench.root / "vendor", "beta")
+    trees = []
+    for version in ("1.0", "2.0", "3.0"):
+        make_wheel(bench.root / "vendor", "alpha", version)
+        declare(bench, here=[f"alpha=={version}", "beta"])
+        done(bench.doit())
+        trees.append(contents(bench.root / "public"))
+    return bench, trees
+
+
+@pytest.fixture
+def mine(three: tuple[Bench, list[dict[str, str]]], tmp_path: Path) -> Bench:
+    """A copy to change; hard links between tree and store are copies here."""
+    root = tmp_path / "workspace"
+    shutil.copytree(three[0].root, root, symlinks=True)
+    return Bench(root=root)
+
+
+@pytest.fixture(scope="module")
+def trees(three: tuple[Bench, list[dict[str, str]]]) -> list[dict[str, str]]:
+    return three[1]
+
+
+def assert_whole(bench: Bench) -> None:
+    """Store and tree are as they say, every link leads somewhere, and everything is pointed to."""
+    assert verify(bench.root / "public") == []
+    done(bench.doit("verify"))
+
+
+# --- listing --------------------------------------------------------------------------------------------------------
+
+
+def test_generations_are_listed_with_what_came_and_went(mine: Bench) -> None:
+    """Oldest first, each with its number, and a line for each wheel; listing writes nothing."""
+    before = contents(mine.root)
+    ran = done(mine.doit("generations"))
+    lines = [line for line in ran.out.splitlines() if line.strip()]
+    heads = [line.split()[:2] for line in lines if line.startswith("generation ")]
+    assert heads == [["generation", "1"], ["generation", "2"], ["generation", "3"]]
+    assert [line.strip() for line in lines if not line.startswith("generation ")] == [
+        f"+ here {name('alpha')}",
+        f"+ here {name('beta')}",
+        f"+ here {name('alpha', '2.0')}",
+        f"- here {name('alpha')}",
+        f"+ here {name('alpha', '3.0')}",
+        f"- here {name('alpha', '2.0')}",
+    ]
+    assert {path for path, one in contents(mine.root).items() if before.get(path) != one} <= {".wheelyard/lock"}
+
+
+def test_a_second_run_is_no_generation(mine: Bench) -> None:
+    """Nothing changed, nothing is remembered."""
+    before = on_disk(mine.root / ".wheelyard/generations")
+    done(mine.doit())
+    assert on_disk(mine.root / ".wheelyard/generations") == before
+
+
+# --- rollback -------------------------------------------------------------------------------------------------------
+
+
+def test_rollback_brings_the_tree_back(mine: Bench, trees: list[dict[str, str]]) -> None:
+    """Byte for byte and link for link: the one before, then any by its number; and the next doit goes forward again."""
+    ran = done(mine.doit("rollback"))
+    assert "public/ is generation 2 again" in ran.out
+    assert contents(mine.root / "public") == trees[1]
+    done(mine.doit("rollback", "--to", "1"))
+    assert contents(mine.root / "public") == trees[0]
+    assert_whole(mine)
+    ran = done(mine.doit())
+    assert "FETCH" not in ran.out
+    assert name("alpha", "3.0") in mine.flat("here")
+    assert_whole(mine)
+    done(mine.doit("rollback", "--to", "3"))
+    assert contents(mine.root / "public") == trees[2]
+
+
+@pytest.mark.parametrize("words", [("--to", "7"), ("--to", "-1")])
+def test_an_unknown_generation(mine: Bench, words: tuple[str, ...]) -> None:
+    """It is said which there are, and nothing changes."""
+    before = on_disk(mine.root / "public"), on_disk(mine.root / ".wheelyard/completed")
+    ran = refused(mine.doit("rollback", *words))
+    assert f"there is no generation {words[1]}" in ran.out
+    assert "1, 2, 3" in ran.out
+    assert (on_disk(mine.root / "public"), on_disk(mine.root / ".wheelyard/completed")) == before
+
+
+def test_nothing_to_go_back_to(bench: Bench) -> None:
+    """Before the first publication, and with only one: words."""
+    make_wheel(bench.root / "vendor", "beta")
+    declare(bench, here=["beta"])
+    assert "there are: none" in refused(bench.doit("rollback")).out
+    done(bench.doit())
+    before = on_disk(bench.root / "public")
+    assert "there are: 1" in refused(bench.doit("rollback")).out
+    assert on_disk(bench.root / "public") == before
+
+
+def test_a_platform_that_came_later_goes_with_a_rollback(mine: Bench, trees: list[dict[str, str]]) -> None:
+    """Generations hold all platforms: going back takes a newer one out of the tree, going forward brings it again."""
+    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    done(mine.doit())
+    assert mine.flat("there") == [name("beta")]
+    declare(mine, here=["alpha==3.0", "beta"])  # as it was declared then: pages name what is declared and missing
+    done(mine.doit("rollback", "--to", "3"))
+    assert contents(mine.root / "public") == trees[2]
+
+
+# --- prune ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_and_removes_nothing(mine: Bench) -> None:
+    """Each wheel with its size and since when nobody asks for it, and the sum; what then goes is just that."""
+    before = contents(mine.root)
+    ran = done(mine.doit("prune", "--dry-run"))
+    lines = [line for line in ran.out.splitlines() if line.startswith("would remove")]
+    assert [line.split()[2] for line in lines[:-1]] == [name("alpha"), name("alpha", "2.0")]
+    assert all("bytes  not asked for since 20" in line for line in lines[:-1])
+    assert {path for path, one in contents(mine.root).items() if before.get(path) != one} <= {".wheelyard/lock"}
+    real = done(mine.doit("prune"))
+    told = [line.removeprefix("removed") for line in real.out.splitlines() if line.startswith("removed")]
+    assert told == [line.removeprefix("would remove") for line in lines]
+    gone = {path for path in before if not (mine.root / path).exists()}
+    sizes = [len_of(path, mine) for path in gone if path.startswith(".wheelyard/blobs/")]
+    assert f"would remove 2 wheels, {len(sizes)} files, " in lines[-1]
+
+
+def len_of(path: str, bench: Bench) -> int:
+    target = bench.root / path
+    return target.stat().st_size if target.exists() else 0
+
+
+def test_prune_removes_exactly_what_is_not_asked_for(mine: Bench, tmp_path: Path) -> None:
+    """The tree, records and blobs are those of a workspace that never had the rest; and there is nothing left to do."""
+    done(mine.doit("prune"))
+    assert mine.flat("here") == [name("alpha", "3.0"), name("beta")]
+    assert sorted(mine.records().values()) == mine.flat("here")
+    bench = Bench(root=tmp_path / "fresh")
+    shutil.copytree(mine.root / "vendor", bench.root / "vendor")
+    declare(bench, here=["alpha==3.0", "beta"])
+    done(bench.doit())
+    assert set(contents(mine.root / ".wheelyard/blobs")) == set(contents(bench.root / ".wheelyard/blobs"))
+    ours, fresh = contents(mine.root / "public"), contents(bench.root / "public")
+    assert set(ours) == set(fresh)
+    differ = {path for path in ours if ours[path] != fresh[path]}
+    assert differ <= {"index.html", "manifest.json"}  # when the platform last changed stands there
+    assert_whole(mine)
+    ran = done(mine.doit())
+    assert ran.out.startswith("nothing to do"), ran.text
+    assert "removed 0 wheels, 0 files, 0 bytes" in done(mine.doit("prune")).out
+
+
+def test_kept_generations_stay_whole(mine: Bench) -> None:
+    """`--keep 2`: what the one before asked for stays, a rollback to it works, and the one before that is gone."""
+    done(mine.doit("prune", "--keep", "2"))
+    assert mine.flat("here") == [name("alpha", "2.0"), name("alpha", "3.0"), name("beta")]
+    assert "there are: 2, 3" in refused(mine.doit("rollback", "--to", "1")).out
+    done(mine.doit("rollback"))
+    assert mine.flat("here") == [name("alpha", "2.0"), name("beta")]
+    assert_whole(mine)
+
+
+@pytest.mark.parametrize("words", [("--keep", "-1"), ("--keep=-5", "--dry-run")])
+def test_a_negative_number_to_keep(mine: Bench, words: tuple[str, ...]) -> None:
+    """Words, and no damage."""
+    before = on_disk(mine.root / "public"), on_disk(mine.root / ".wheelyard/blobs"), mine.records()
+    assert "cannot be kept" in refused(mine.doit("prune", *words)).out
+    assert (on_disk(mine.root / "public"), on_disk(mine.root / ".wheelyard/blobs"), mine.records()) == before
+
+
+def test_none_to_keep_keeps_what_is_published(mine: Bench) -> None:
+    """`--keep 0` is no way to lose the present."""
+    done(mine.doit("prune", "--keep", "0"))
+    assert mine.flat("here") == [name("alpha", "3.0"), name("beta")]
+    assert_whole(mine)
+
+
+def test_a_platform_no_longer_declared_stays_until_prune(mine: Bench) -> None:
+    """It stays published; a dry run says that it would go; prune takes tree, records and blobs at once, for good."""
+    make_wheel(mine.root / "vendor", "gamma")
+    declare(mine, here=["alpha==3.0", "beta"], there=["gamma", "beta"])
+    done(mine.doit())
+    declare(mine, here=["alpha==3.0", "beta"])
+    done(mine.doit())
+    assert mine.flat("there") == [name("beta"), name("gamma")]
+    dry = done(mine.doit("prune", "--dry-run"))
+    assert "would remove  platform there  platforms.yaml does not name it any more" in dry.out
+    assert mine.flat("there") == [name("beta"), name("gamma")]
+    ran = done(mine.doit("prune"))
+    assert f"removed  {name('gamma')}" in ran.out
+    assert not (mine.root / "public/there").exists()
+    assert sorted(mine.records().values()) == [name("alpha", "3.0"), name("beta")]
+    assert_whole(mine)
+    refused(mine.doit("rollback"))
+    assert done(mine.doit()).out.startswith("nothing to do")
+
+
+def test_what_another_platform_asks_for_leaves_this_one(mine: Bench) -> None:
+    """Two platforms share a wheel; where one does not ask any more, prune takes it off that one's pages alone."""
+    declare(mine, here=["alpha==3.0", "beta"], there=["beta", "alpha==3.0"])
+    done(mine.doit())
+    declare(mine, here=["alpha==3.0"], there=["beta"])
+    done(mine.doit())
+    ran = done(mine.doit("prune"))
+    assert f"removed  {name('beta')}  from here alone: something else asks for it" in ran.out
+    assert mine.flat("here") == [name("alpha", "3.0")]
+    assert mine.flat("there") == [name("beta")]
+    assert_whole(mine)
+
+
+def test_files_that_no_record_names_are_swept(mine: Bench) -> None:
+    """Bytes that a dead run left in the store go as well."""
+    stray = mine.root / ".wheelyard/blobs/ab"
+    stray.mkdir(exist_ok=True)
+    (stray / ("ab" * 32)).write_bytes(b"left over")
+    done(mine.doit("prune"))
+    assert not (stray / ("ab" * 32)).exists()
+
+
+@pytest.mark.network
+def test_what_builds_need_stays(bench: Bench) -> None:
+    """The wheels of build environments are in no set; prune keeps them, and the next run fetches and builds nothing."""
+    make_sdist(bench.root / "vendor", "delta")
+    declare(bench, here=["delta"])
+    done(bench.doit())
+    records = on_disk(bench.root / ".wheelyard/records")
+    assert len(records) > 1
+    assert "removed 0 wheels" in done(bench.doit("prune")).out
+    make_wheel(bench.root / "vendor", "beta")
+    declare(bench, here=["delta", "beta"])  # not run yet: the plan does not hold any more
+    assert "removed 0 wheels" in done(bench.doit("prune")).out
+    assert on_disk(bench.root / ".wheelyard/records") == records
+    ran = done(bench.doit())
+    assert "BUILD" not in ran.out
+    assert records.items() <= on_disk(bench.root / ".wheelyard/records").items()
+
+
+# --- killed -----------------------------------------------------------------------------------------------------------
+
+CALLS = "unlink,unlinkat,rename,renameat,renameat2,link,linkat"
+
+
+def killed_at(bench: Bench, number: int, *words: str) -> bool:
+    """Run doit and kill it before the so-many-th call that changes the disk's names; whether it came to that."""
+    inject = f"inject={CALLS}:signal=KILL:when={number}"
+    command = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={CALLS}", "-e", inject, *bench.command(*words)]
+    ran = subprocess.run(command, capture_output=True, timeout=120, check=False, cwd=CHECKOUT)
+    assert ran.returncode in {0, -signal.SIGKILL, 128 + signal.SIGKILL}, ran
+    return ran.returncode != 0
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.parametrize("words", [("prune",), ("rollback", "--to", "1")])
+def test_killed_at_any_moment(three: tuple[Bench, object], tmp_path: Path, words: tuple[str, ...]) -> None:
+    """The tree is valid at once; the next doit and a second try need no hand, and end where they would have ended."""
+    hit = 0
+    for number in (1, 2, 4, 7, 11, 16, 24, 36):
+        bench = Bench(root=tmp_path / str(number))
+        shutil.copytree(three[0].root, bench.root, symlinks=True)
+        if not killed_at(bench, number, *words):
+            break
+        hit += 1
+        assert verify(bench.root / "public") == [], number
+        done(bench.doit())
+        assert_whole(bench)
+        done(bench.doit(*words))
+        done(bench.doit("prune"))
+        done(bench.doit())
+        assert sorted(bench.records().values()) == bench.flat("here") == [name("alpha", "3.0"), name("beta")], number
+        assert_whole(bench)
+    assert hit >= 4
