@@ -155,7 +155,10 @@ def test_one_set_fails_and_one_platform_fails(mine: Bench) -> None:
     release(mine, "fine", "2.0", fine="import nowhere\n")
     mine.write("requirements/sound.txt", "beta\n")
     mine.write("requirements/sick.txt", "fine>=2\n")
-    platforms = [{**HERE, "requirements": ["sound", "sick"]}, {**HERE, "name": "there", "packages": ["beta"]}]
+    platforms = [
+        {**HERE, "requirements": ["sound", "sick"]},
+        {**HERE, "name": "there", "prove": False, "packages": ["beta"]},
+    ]
     mine.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
     before = contents(mine.root / "public/here")
     why = refused_by_proof(mine.doit())
