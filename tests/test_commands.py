@@ -115,6 +115,8 @@ def test_second_run_with_a_skipped_platform(locked: Bench) -> None:
     declared = json.loads((locked.root / "platforms.yaml").read_text())
     declared["platforms"].append({"image": "debian:bookworm", "packages": ["one"], "optional": True})
     locked.write("platforms.yaml", json.dumps(declared))
+    named = locked.doit(DOCKER_HOST=f"unix://{locked.root}/no.sock")  # the page for people names the new platform
+    assert named.code == 0, named.text
     ran = locked.doit(DOCKER_HOST=f"unix://{locked.root}/no.sock")
     assert ran.code == 0, ran.text
     assert "nothing to do: 1 platform, 2 wheels, tree public/\nskipped: debian-bookworm (no container engine" in ran.out
