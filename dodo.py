@@ -248,7 +248,7 @@ class Tree:
         from index.tree import tree
 
         with YARD.once("publish"):
-            if self.is_current() or not pipeline.all_completed(YARD):
+            if self.is_current() or not (PUBLIC.exists() or pipeline.all_completed(YARD)):
                 return
             YARD.progress.begin("public", "PUBLISH", platform="public")
             try:

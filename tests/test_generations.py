@@ -329,7 +329,6 @@ class Reader(Thread):
         self.connection = HTTPConnection(urlsplit(url).netloc)
         self.stop = Event()
         self.reads = 0
-        self.pruned = 0
         self.wrong: list[str] = []
 
     def run(self) -> None:
@@ -352,8 +351,8 @@ class Reader(Thread):
         """A file of a page that was just read."""
         code, content = self.read(urljoin(folder, url))
         if code == 404 and "foo-0-" not in url and url not in self.listed(folder):
-            self.pruned += 1
-        elif code != 200 or sha256(content).hexdigest() != digest:
+            return
+        if code != 200 or sha256(content).hexdigest() != digest:
             self.wrong.append(f"{url}: {code}, {len(content)} bytes")
 
     def read(self, path: str) -> tuple[int, bytes]:
