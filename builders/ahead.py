@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from builders.errors import WheelyardError
 from builders.lock import LockedFile
-from builders.making import read_fetched
+from builders.making import fetch_blob, read_fetched
 from builders.pages import IndexFile
 from builders.yard import Yard
 
@@ -31,6 +31,7 @@ class Ahead:
         self._yard = yard
         self._guesses: Counter[str] = Counter()
         self._seen: set[str] = set()
+        self._fetching = threading.Lock()
         self._queue: SimpleQueue[IndexFile] = SimpleQueue()
         for _ in range(WORKERS):  # daemons: nobody waits for a guess at the end of a run
             threading.Thread(target=self._work, name="wheelyard-ahead", daemon=True).start()
@@ -64,4 +65,6 @@ class Ahead:
             filename=file.filename, url=str(file.url), sha256=file.sha256, size=file.size, upload_time=file.upload_time
         )
         with suppress(WheelyardError, OSError):  # the step, if there will be one, meets the same and says so
+            with self._fetching:  # one after another: the first is being read while the second still comes
+                fetch_blob(self._yard, locked, label="")
             read_fetched(self._yard, locked, label="")

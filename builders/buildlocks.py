@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from builders import commands
+from builders.environments import environment_inputs
 from builders.errors import BuildError
 from builders.jobs import Input, Job, Network
 from builders.lock import Lock, LockedFile, LockedPackage, parse_lock
 from builders.locking import Locker, Wanted
-from builders.making import build_inputs, obtain, read_locked_sdist
+from builders.making import obtain, read_locked_sdist, sdist_input
 from builders.plan import Ground, Key, Planner
 from builders.sdists import Sdist
 from builders.store import Record, write_file
@@ -147,15 +148,19 @@ class _Builds:
         settings = self._ground.settings(key[0])
         sdist, file = self._sdists[key], _sdist(self._packages[key])
         executor = self._yard.executor(platform, self._ground.facts, settings)
-        job = Job(
-            label=f"{platform.name}/{name}",
-            script=commands.hook_script(file.filename, sdist.top, sdist.build_backend, sdist.backend_path),
-            inputs=(*build_inputs(self._yard, file, environment), Input(name="hook.py", content=_HOOK)),
-            env=commands.build_environment(sdist.newest, platform.env, settings.env),
-            network=Network.OPEN if settings.network else Network.NONE,
-            limits=settings.limits_on(platform),
-        )
         with tempfile.TemporaryDirectory(dir=self._yard.store.scratch()) as folder, self._yard.build_places:
+            job = Job(
+                label=f"{platform.name}/{name}",
+                script=commands.hook_script(file.filename, sdist.top, sdist.build_backend, sdist.backend_path),
+                inputs=(
+                    sdist_input(self._yard, file),
+                    *environment_inputs(self._yard, self._ground, settings, executor, environment),
+                    Input(name="hook.py", content=_HOOK),
+                ),
+                env=commands.build_environment(sdist.newest, platform.env, settings.env),
+                network=Network.OPEN if settings.network else Network.NONE,
+                limits=settings.limits_on(platform),
+            )
             out = Path(folder, "out")
             out.mkdir()
             outcome = executor.run(job, out=out, log=self._yard.fresh_log(platform.name, f"{name}.requires"))

@@ -8,12 +8,32 @@ from __future__ import annotations
 import shlex
 
 _UV = '"$UV" {verb} --quiet --no-config --no-python-downloads --cache-dir "$WORK/uv-cache"'
+PACKED = "environment.tar"
+_INSTALL = f"""
+{_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"
+{_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy {{more}} \\
+    --python "$WORK/env/bin/python" "$IN"/env/*.whl
+"""
+# Whatever Python's filter for archives thinks of it: it holds a link to the image's own interpreter.
+_UNPACK = """import sys, tarfile
+tarfile.TarFile.extraction_filter = staticmethod(lambda member, _: member)
+tarfile.open(sys.argv[1]).extractall(sys.argv[2])"""
 _ENVIRONMENT = f"""
 mkdir -p "$HOME"
-{_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"
-{_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy \\
-    --python "$WORK/env/bin/python" "$IN"/env/*.whl
+if [ ! -e "$IN/{PACKED}" ]; then
+{_INSTALL.format(more="").strip()}
+elif command -v tar > /dev/null; then tar -xf "$IN/{PACKED}" -C "$WORK"
+else "$PYTHON" -c '{_UNPACK}' "$IN/{PACKED}" "$WORK"
+fi
 export PATH="$WORK/env/bin:$PATH" VIRTUAL_ENV="$WORK/env"
+"""
+# The build environment of several jobs, with its bytecode, as the one file that they unpack.
+PACK = f"""
+mkdir -p "$HOME"
+{_INSTALL.format(more="--compile-bytecode").strip()}
+if command -v tar > /dev/null; then tar -cf "$OUT/{PACKED}" -C "$WORK" env
+else cd "$WORK" && "$PYTHON" -m tarfile -c "$OUT/{PACKED}" env
+fi
 """
 _SOURCE = """
 mkdir "$WORK/src"

@@ -30,7 +30,7 @@ from builders.connections import CHUNK
 from builders.errors import UpstreamError, WheelyardError
 from builders.fetch import Fetcher
 from builders.pages import HTML_TYPE, JSON_TYPE, IndexFile
-from builders.upstreams import Upstreams
+from builders.upstreams import Upstreams, with_sdists
 from builders.urls import Url
 
 MOST_CONNECTIONS = 256
@@ -51,7 +51,8 @@ class _Body:
 class Gateway:
     """Serves as long as its `with` block runs. `failures`: why it answered 502, which uv does not pass on.
 
-    `wanted` is told of each file that the resolver looks at.
+    `wanted` is told of each file that the resolver looks at. Of a project in `from_sdist`, versions with no sdist are
+    not offered; the wheels of the others are, so that their metadata can be read where no foreign code runs.
     """
 
     def __init__(
@@ -62,11 +63,13 @@ class Gateway:
         address: str = "127.0.0.1",
         log: Callable[[str], None] = lambda _: None,
         wanted: Callable[[IndexFile], None] = lambda _: None,
+        from_sdist: frozenset[NormalizedName] = frozenset(),
     ) -> None:
         self._upstreams = upstreams
         self._fetcher = fetcher
         self._log = log
         self._wanted = wanted
+        self._from_sdist = from_sdist
         self._lock = threading.Lock()
         self._failures: list[str] = []
         self._pages: dict[tuple[NormalizedName, str], _Body] = {}
@@ -125,7 +128,8 @@ class Gateway:
         file = self._file_at(rest.removesuffix(METADATA))
         if file is None:
             return _text(404, "not found")
-        self._wanted(file)
+        if canonicalize_name(rest.split("/")[2]) not in self._from_sdist:  # nobody will want a wheel of those
+            self._wanted(file)
         return self._metadata(file) if rest.endswith(METADATA) else file
 
     def failed(self, reason: str) -> None:
@@ -141,6 +145,8 @@ class Gateway:
             files = self._upstreams.files(project)
             if not files:
                 return _text(404, f"no upstream has {project}")
+            if project in self._from_sdist:
+                files = with_sdists(project, files)
             page = _json_page(project, files) if form == "json" else _html_page(project, files)
             with self._lock:
                 self._pages[project, form] = page

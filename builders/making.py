@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 from builders import commands
 from builders.apart import read_large_wheel
 from builders.diagnose import diagnose
+from builders.environments import environment_inputs
 from builders.errors import ArchiveError, BuildError
 from builders.facts import Facts
 from builders.jobs import Executor, Input, Job, Network
@@ -111,7 +112,11 @@ def _build(yard: Yard, ground: Ground, step: Step, environment: list[Record]) ->
     job = Job(
         label=label,
         script=commands.wheel_script(step.file.filename, sdist.top),
-        inputs=(*build_inputs(yard, step.file, environment), *_certificates(settings.network)),
+        inputs=(
+            sdist_input(yard, step.file),
+            *environment_inputs(yard, ground, settings, executor, environment),
+            *_certificates(settings.network),
+        ),
         env=commands.build_environment(epoch, ground.platform.env, settings.env),
         network=Network.OPEN if settings.network else Network.NONE,
         limits=limits,
@@ -143,10 +148,9 @@ def _build(yard: Yard, ground: Ground, step: Step, environment: list[Record]) ->
     )
 
 
-def build_inputs(yard: Yard, sdist: LockedFile, environment: list[Record]) -> tuple[Input, ...]:
-    """An sdist and the wheels it is built with, as a job sees them."""
-    wheels = (Input(name=f"env/{record.filename}", content=yard.store.blob(record.sha256)) for record in environment)
-    return (Input(name=f"sdist/{sdist.filename}", content=yard.store.blob(sdist.sha256)), *wheels)
+def sdist_input(yard: Yard, sdist: LockedFile) -> Input:
+    """An sdist as a job sees it."""
+    return Input(name=f"sdist/{sdist.filename}", content=yard.store.blob(sdist.sha256))
 
 
 def _certificates(network: bool) -> tuple[Input, ...]:

@@ -29,6 +29,7 @@ _ALWAYS = "--quiet --no-config --no-python-downloads --no-header --no-progress -
 class Request:
     """One set to resolve. `previous` is the lock to stay close to; `upgrade`: True for all, names for these.
 
+    `no_binary` names what is built from its sdist; the gateway sees to it that there is one, uv need not know.
     Not `confined`: no sdist may run code to say what it needs, so that versions without a wheel are passed over.
     """
 
@@ -118,7 +119,6 @@ def _inputs(name: str, request: Request) -> list[Input]:
 
 def _script(name: str, request: Request, index_url: str) -> str:
     flags = [f"--index-url={index_url}", "--constraints=constraints.txt", "--build-constraints=build-constraints.txt"]
-    flags += [f"--no-binary={project}" for project in request.no_binary]
     flags += [f"--only-binary={project}" for project in request.only_binary]
     if not request.confined:
         flags.append("--no-build")

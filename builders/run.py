@@ -97,12 +97,24 @@ class Run:
         return not platform.prove or pipeline.is_proven(self.yard, platform, plan)
 
     def steps(self, platform: Platform) -> Iterator[tuple[Step, tuple[str, ...]]]:
-        """The platform's steps with the names of the steps that each waits for: what is fetched comes first."""
+        """The platform's steps with the names of the steps that each waits for.
+
+        What is fetched comes first, then what is built, the largest first: a long build that begins last runs alone.
+        """
         plan = self.plan(platform)
         if plan is not None and platform.name not in self.skipped:
             names = {step.fingerprint: step.name for step in plan.steps}
-            for step in sorted(plan.steps, key=lambda step: step.built):
+            for step in sorted(plan.steps, key=self._turn):
                 yield step, tuple(sorted(names[fingerprint] for fingerprint in step.environment))
+
+    def _turn(self, step: Step) -> tuple[bool, int]:
+        """When a step's turn comes; the size of the sdist is the only word on the length of a build."""
+        if not step.built:
+            return False, 0
+        try:
+            return True, -self.yard.store.blob(step.file.sha256).stat().st_size
+        except OSError:  # it was not fetched so far
+            return True, -(step.file.size or 0)
 
     def stale_names(self, platform: Platform) -> tuple[str, ...]:
         """The steps of a kept plan that does not hold any more: who mended platforms.yaml tries one of them again."""

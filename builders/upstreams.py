@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.utils import NormalizedName
+from packaging.version import Version
 
 from builders.errors import ArchiveError, UpstreamError
+from builders.filenames import parse_sdist_name, parse_wheel_name
 from builders.machine_index import machine_index
 from builders.pages import ACCEPT, IndexFile, LinkRule, Listing, parse_page, projects_of
 from builders.urls import Url
@@ -126,6 +128,27 @@ class Upstreams:
 def _pattern(text: str) -> str:
     """A pattern in the spelling that normalised names have."""
     return re.sub(r"[-_.]+", "-", text.strip().lower())
+
+
+def with_sdists(project: NormalizedName, files: Sequence[IndexFile]) -> tuple[IndexFile, ...]:
+    """Less the wheels of versions that have no sdist: a resolver then chooses among the others, and need build none."""
+    versions = {version for file in files if (version := _version(project, file.filename, sdist=True))}
+    return tuple(
+        file
+        for file in files
+        if not file.filename.endswith(".whl") or _version(project, file.filename, sdist=False) in versions
+    )
+
+
+def _version(project: NormalizedName, filename: str, *, sdist: bool) -> Version | None:
+    """The version in the name of a file of that kind; None for the other kind."""
+    if sdist is filename.endswith(".whl"):
+        return None
+    with suppress(ArchiveError):
+        readings = parse_sdist_name(filename).readings if sdist else ()
+        texts = [text for name, text in readings if name == project] if sdist else [parse_wheel_name(filename).version]
+        return Version(texts[0]) if texts else None
+    return None
 
 
 class _Index:

@@ -89,7 +89,13 @@ class Yard:
 
         with self._changing:
             if address not in self._gateways:
-                gateway = Gateway(self._upstreams, self._fetcher, address=address, wanted=self._wanted)
+                gateway = Gateway(
+                    self._upstreams,
+                    self._fetcher,
+                    address=address,
+                    wanted=self._wanted,
+                    from_sdist=frozenset(one.project for one in self.workspace.builds if one.source == "sdist"),
+                )
                 self._gateways[address] = gateway.__enter__()
             return self._gateways[address]
 
@@ -113,6 +119,7 @@ class Yard:
             host.stop()
         if "engine" in self.__dict__:
             self.engine.stop()
+        shutil.rmtree(self.folder / "work" / "environments", ignore_errors=True)
 
     def sweep(self) -> None:
         """Take away what dead runs left half done; only for who holds the workspace. Part of a file is gone on with."""
