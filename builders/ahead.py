@@ -17,6 +17,7 @@ from builders.errors import WheelyardError
 from builders.lock import LockedFile
 from builders.making import fetch_blob, read_fetched
 from builders.pages import IndexFile
+from builders.plan import fingerprint_of_fetched
 from builders.yard import Yard
 
 WORKERS = 4
@@ -65,6 +66,8 @@ class Ahead:
             filename=file.filename, url=str(file.url), sha256=file.sha256, size=file.size, upload_time=file.upload_time
         )
         with suppress(WheelyardError, OSError):  # the step, if there will be one, meets the same and says so
+            if self._yard.store.record(fingerprint_of_fetched(locked)) is not None:
+                return
             with self._fetching:  # one after another: the first is being read while the second still comes
                 fetch_blob(self._yard, locked, label="")
             read_fetched(self._yard, locked, label="")

@@ -18,7 +18,7 @@ _INSTALL = f"""
 _UNPACK = """import sys, tarfile
 tarfile.TarFile.extraction_filter = staticmethod(lambda member, _: member)
 tarfile.open(sys.argv[1]).extractall(sys.argv[2])"""
-_ENVIRONMENT = f"""
+ENVIRONMENT = f"""
 mkdir -p "$HOME"
 if [ ! -e "$IN/{PACKED}" ]; then
 {_INSTALL.format(more="").strip()}
@@ -69,7 +69,7 @@ def wheel_script(sdist: str, top: str) -> str:
     """Build the sdist of that file name, whose one folder is `top`, into $OUT."""
     # From a folder of a fixed name: pip unpacks an archive below a random one, which debug information would remember.
     return (
-        _ENVIRONMENT
+        ENVIRONMENT
         + _SOURCE.format(sdist=shlex.quote(sdist))
         # Verbose: pip keeps what a compiler says to itself otherwise, and the limit on silence would end long builds.
         + '"$WORK/env/bin/python" -m pip wheel --verbose --no-deps --no-index --no-build-isolation --no-cache-dir '
@@ -81,7 +81,7 @@ def hook_script(sdist: str, top: str, backend: str, backend_path: tuple[str, ...
     """Ask the backend of that sdist for more build requirements, into $OUT/requires.txt."""
     arguments = shlex.join((backend, *backend_path))
     return (
-        _ENVIRONMENT
+        ENVIRONMENT
         + _SOURCE.format(sdist=shlex.quote(sdist))
         + f'"$WORK/env/bin/python" "$IN/hook.py" "$WORK/src/"{shlex.quote(top)} {arguments} > "$OUT/requires.txt"\n'
     )

@@ -4,7 +4,7 @@ wheels ─> one job: install, compile, pack ─> .wheelyard/work/environments/<k
 
 Installing pip and setuptools and compiling them anew for each hook and each build took longer than many a build. What
 is shared is an input like any other: each container unpacks a copy of its own, so no build can leave anything there for
-another. The archives live as long as the run: nobody has to trust, verify or prune an older one.
+another. The next run sweeps the archives away before it begins: nobody has to trust, verify or prune an older one.
 """
 
 from __future__ import annotations

@@ -123,8 +123,10 @@ class Run:
     def unfinished(self, platform: Platform) -> Iterator[tuple[Step, tuple[str, ...]]]:
         """The same without all that the store had: a task, which doit looks at several times, only for real work."""
         steps = [(step, waits_for) for step, waits_for in self.steps(platform) if not self.is_finished(step)]
-        names = {step.name for step, _ in steps}
+        done = self.yard.store.finished()  # by now: locking made what builds are built with
+        names = {step.name for step, _ in steps if step.fingerprint not in done}
         for step, waits_for in steps:
+            # doit lets those that waited for one task go in no order at all, and these have one.
             yield step, tuple(name for name in waits_for if name in names)
 
     def _planned(self, platform: Platform, plan: Plan) -> None:

@@ -119,7 +119,6 @@ class Yard:
             host.stop()
         if "engine" in self.__dict__:
             self.engine.stop()
-        shutil.rmtree(self.folder / "work" / "environments", ignore_errors=True)
 
     def sweep(self) -> None:
         """Take away what dead runs left half done; only for who holds the workspace. Part of a file is gone on with."""

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -227,8 +228,11 @@ def test_killed_while_fetching(bench: Bench, tmp_path: Path, number: signal.Sign
         index.server.asked.clear()
         process = bench.start()
         assert stalling.stalled.wait(60)
+        locked_by = time.monotonic() + 60  # the file may be fetched ahead, while it is still being locked
+        while "slow" not in (bench.root / "locks/here/packages.pylock.toml").read_text():
+            assert time.monotonic() < locked_by
+            time.sleep(0.05)
         end(process, number)
-        assert "slow" in (bench.root / "locks/here/packages.pylock.toml").read_text()
         stalling.good.set()
         ran = bench.doit()
         assert ran.code == 0, ran.text
