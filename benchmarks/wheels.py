@@ -32,7 +32,7 @@ FROM_SOURCE = {
     "wrapt": "1.17.2",
 }
 UNPROVEN = "with `prove: false`: pip wheel installs nothing to see whether it works"
-_CACHE = "/root/.cache/pip"
+_CACHE = "/var/cache/pip"
 _BUNDLE = "/run/ca.pem"
 
 
@@ -119,6 +119,7 @@ class _Pip:
         environment = {
             name: os.environ[name] for name in ("PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT") if name in os.environ
         }
+        environment["PIP_CACHE_DIR"] = _CACHE
         bundle = _bundle()
         if bundle:
             volumes[str(bundle)] = {"bind": _BUNDLE, "mode": "ro"}

@@ -55,7 +55,7 @@ class MainJob:
 
 @cache
 def main_job(make_bench: Callable[[str], Bench]) -> MainJob:
-    """The workspace of the issue, made once in a test session, however many files ask for it."""
+    """The workspace of the main job, made once in a test run, however many files ask for it."""
     bench = make_bench("main-job")
     bench.write("platforms.yaml", MAIN_JOB)
     bench.write("requirements/hard.txt", "\n".join(HARD))

@@ -48,7 +48,7 @@ import cryptography.hazmat.bindings._rust
 
 @pytest.fixture(scope="session")
 def main_job(make_bench: Callable[[str], Bench]) -> MainJob:
-    """The workspace of the issue after its two runs."""
+    """The workspace of the main job after its two runs."""
     return proof.main_job(make_bench)
 
 
