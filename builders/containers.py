@@ -48,7 +48,8 @@ class ContainerExecutor:
     def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
         """Create, fill, run, empty and remove one container."""
         with self._container(job) as container, log.open("ab") as sink:
-            container.put_archive(ROOT, _pack(job))
+            with _pack(job) as inputs:
+                container.put_archive(ROOT, inputs)
             outcome = _watch(container, job, sink)
             if outcome.ok:
                 chunks, _ = container.get_archive(f"{ROOT}/out", chunk_size=1024 * 1024)
