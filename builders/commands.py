@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import shlex
 
+from builders.certificates import VARIABLES
+
 _UV = '"$UV" {verb} --quiet --no-config --no-python-downloads --cache-dir "$WORK/uv-cache"'
 PACKED = "environment.tar"
+CERTIFICATES = "ca.pem"  # this machine's own authorities, for a build that may reach the network
 _INSTALL = f"""
 {_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"
 {_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy {{more}} \\
@@ -26,6 +29,9 @@ elif command -v tar > /dev/null; then tar -xf "$IN/{PACKED}" -C "$WORK"
 else "$PYTHON" -c '{_UNPACK}' "$IN/{PACKED}" "$WORK"
 fi
 export PATH="$WORK/env/bin:$PATH" VIRTUAL_ENV="$WORK/env"
+if [ -e "$IN/{CERTIFICATES}" ]; then
+    export {" ".join(f'{name}="$IN/{CERTIFICATES}"' for name in VARIABLES)}
+fi
 """
 # The build environment of several jobs, with its bytecode, as the one file that they unpack.
 PACK = f"""

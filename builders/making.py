@@ -157,7 +157,7 @@ def _certificates(network: bool) -> tuple[Input, ...]:
     from builders.certificates import ca_bundle
 
     bundle = ca_bundle() if network else None
-    return (Input(name="ca.pem", content=bundle),) if bundle else ()
+    return (Input(name=commands.CERTIFICATES, content=bundle),) if bundle else ()
 
 
 def _only_wheel(step: Step, out: Path) -> Path:

@@ -21,7 +21,3 @@ class TreeError(Exception):
 
 class PublishError(TreeError):
     """The tree could not be written; what was published before still stands."""
-
-
-class VerifyError(TreeError):
-    """The published tree is not what it says it is; holds every finding."""
