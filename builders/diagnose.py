@@ -21,50 +21,47 @@ class Cause:
 _Explain = Callable[[re.Match[str]], Cause]
 
 
-def _install(project: str, what: str) -> str:
-    return f"install {what} for this build: `builds: {project}: pre-command: apt-get -y install …`"
+def _installing(project: str, *, host: bool) -> Callable[[str], str]:
+    """How to come by what a build lacks; on a host no pre-command runs."""
+    if host:
+        return lambda what: f"install {what} on this machine"
+    return lambda what: f"install {what} for this build: `builds: {project}: pre-command: apt-get -y install …`"
 
 
-def _patterns(project: str) -> tuple[tuple[str, _Explain], ...]:
+def _patterns(project: str, install: Callable[[str], str]) -> tuple[tuple[str, _Explain], ...]:
     """From the most telling to the least; the first that is found anywhere in the log speaks."""
     return (
         (
             r"fatal error: (?P<header>[\w./+-]+\.h\w*): No such file",
-            lambda m: Cause(
-                reason=f"missing header {m['header']}", hint=_install(project, "the -dev package that has it")
-            ),
+            lambda m: Cause(reason=f"missing header {m['header']}", hint=install("the -dev package that has it")),
         ),
         (
             r"(?:pg_config|mysql_config|\w+[-_]config) (?:executable )?(?:is required|not found)|"
             r"(?P<tool>\w+[-_]config)(?: executable)?:? (?:command )?not found",
-            lambda m: Cause(
-                reason=f"missing program {m[0].split()[0]}", hint=_install(project, "the -dev package that has it")
-            ),
+            lambda m: Cause(reason=f"missing program {m[0].split()[0]}", hint=install("the -dev package that has it")),
         ),
         (
             r"(?:unable to execute|error: command|No such file or directory:) "
             r"'?(?P<tool>[\w+.-]*(?:gcc|g\+\+|cc|clang|c\+\+))'?"
             r"(?:: No such file| failed: No such file|\s*$)",
-            lambda m: Cause(
-                reason=f"missing program {m['tool']}", hint=_install(project, "a compiler (gcc, python3-dev)")
-            ),
+            lambda m: Cause(reason=f"missing program {m['tool']}", hint=install("a compiler (gcc, python3-dev)")),
         ),
         (
             r"(?:can't find Rust compiler|requires Rust|[Cc]argo[^\n]{0,40}(?:not found|not installed|No such file))",
             lambda _: Cause(
-                reason="missing program rustc (the package is written in Rust)", hint=_install(project, "rustc, cargo")
+                reason="missing program rustc (the package is written in Rust)", hint=install("rustc, cargo")
             ),
         ),
         (
             r"(?P<tool>[\w+.-]+): (?:command )?not found|No such file or directory: '(?P<program>[\w+.-]+)'",
-            lambda m: Cause(reason=f"missing program {m['tool'] or m['program']}", hint=_install(project, "it")),
+            lambda m: Cause(reason=f"missing program {m['tool'] or m['program']}", hint=install("it")),
         ),
         (
             r"Temporary failure in name resolution|Name or service not known|Network is unreachable|NewConnectionError|"
             r"urlopen error|Could not resolve host",
             lambda _: Cause(
                 reason="no network: the build tried to reach one",
-                hint=f"what it wants can be given by `builds: {project}: pre-command:`, or allow it: `network: true`",
+                hint=f"{install('what it wants')}, or allow it: `builds: {project}: network: true`",
             ),
         ),
         (
@@ -98,8 +95,8 @@ def _module_hint(project: str, module: str) -> str:
     return f"the sdist does not declare it; `builds: {project}: from: wheel`, or another version"
 
 
-def diagnose(project: str, outcome: Outcome, log: str, limits: Limits) -> Cause:
-    """The likely cause of a job's failure."""
+def diagnose(project: str, outcome: Outcome, log: str, limits: Limits, *, host: bool) -> Cause:
+    """The likely cause of a job's failure; `host`: it ran on this machine and not in an image."""
     match outcome.ending:
         case Ending.TIME_LIMIT:
             return Cause(reason=f"time limit of {limits.seconds} s", hint="raise it: `limits: time:`")
@@ -110,11 +107,11 @@ def diagnose(project: str, outcome: Outcome, log: str, limits: Limits) -> Cause:
         case Ending.OUT_OF_MEMORY:
             return Cause(reason=f"out of memory at {limits.memory // 1024**2} MiB", hint="raise it: `limits: memory:`")
         case Ending.EXITED:
-            return _from_log(project, outcome, log)
+            return _from_log(project, outcome, log, host=host)
 
 
-def _from_log(project: str, outcome: Outcome, log: str) -> Cause:
-    for pattern, explain in _patterns(project):
+def _from_log(project: str, outcome: Outcome, log: str, *, host: bool) -> Cause:
+    for pattern, explain in _patterns(project, _installing(project, host=host)):
         if match := re.search(pattern, log):
             return explain(match)
     return Cause(reason=f"it ended with code {outcome.code}")

@@ -126,7 +126,8 @@ def _build(yard: Yard, ground: Ground, step: Step, environment: list[Record]) ->
         out.mkdir()
         outcome = executor.run(job, out=out, log=log)
         if not outcome.ok:
-            cause = diagnose(step.project, outcome, log.read_text(errors="replace"), limits)
+            said = log.read_text(errors="replace")
+            cause = diagnose(step.project, outcome, said, limits, host=ground.platform.host)
             raise BuildError(f"{step.name}: {cause.reason}", hint=cause.hint)
         built = _only_wheel(step, out)
         yard.progress.begin(label, "REPAIR", platform=step.platform)

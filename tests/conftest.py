@@ -1,15 +1,17 @@
 """What the tests share: workspaces in folders of their own, a real doit, and the engine where a test needs one.
 
 Without an engine, tests marked `engine` are skipped with the reason; under CI=true they fail instead. The same for an
-index and tests marked `network`.
+index and tests marked `network`, a C compiler and tests marked `compiler`.
 """
 
 from __future__ import annotations
 
 import gc
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,9 +135,22 @@ def _why_no_network() -> str:
     return "" if done.returncode == 0 else "no package index answers"
 
 
+@cache
+def _why_no_compiler() -> str:
+    compiler = str(sysconfig.get_config_var("CC") or "cc").split()[0]
+    if shutil.which(compiler) is None:
+        return f"no C compiler: {compiler}"
+    headers = Path(sysconfig.get_path("include"))
+    return "" if (headers / "Python.h").exists() else f"no headers of Python in {headers}"
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or under CI fail, what this machine cannot show."""
-    for marker, why in (("engine", _why_no_engine), ("network", _why_no_network)):
+    for marker, why in (
+        ("engine", _why_no_engine),
+        ("network", _why_no_network),
+        ("compiler", _why_no_compiler),
+    ):
         if item.get_closest_marker(marker) and (reason := why()):
             if os.environ.get("CI") == "true":
                 pytest.fail(reason, pytrace=False)

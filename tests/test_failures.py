@@ -86,12 +86,15 @@ def spoiled(make_bench: Callable[[str], Bench]) -> tuple[Bench, Ran]:
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.compiler) if way == "header" else way for way in WAYS]
+)
 def test_a_failed_build_is_told_whole(spoiled: tuple[Bench, Ran], way: str) -> None:
     """What, why in one line, who asked, the log, which exists, and the command to try again."""
     bench, ran = spoiled
     rows = told(refused(ran))[f"bad-{way} 1.0 on bad"].rows
     assert re.search(WAYS[way], rows["why"]), ran.text
+    assert "pre-command" not in rows["why"], "on a host none runs"
     assert rows["asked by"] == ("top → middle → bad-nothing" if way == "nothing" else f"bad-{way}")
     if way != "slow":  # its time may be over before it said a word: an empty log is not named
         assert (bench.root / rows["log"]).stat().st_size > 0

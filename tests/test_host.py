@@ -38,6 +38,7 @@ def made(make_bench: Callable[[str], Bench]) -> tuple[Bench, Ran]:
 
 
 @pytest.mark.network
+@pytest.mark.compiler
 def test_a_machine_without_an_engine_gets_its_mirror(made: tuple[Bench, Ran]) -> None:
     """A fresh workspace with a host platform alone: built, proven and published."""
     bench, ran = made
@@ -48,6 +49,7 @@ def test_a_machine_without_an_engine_gets_its_mirror(made: tuple[Bench, Ran]) ->
 
 
 @pytest.mark.network
+@pytest.mark.compiler
 @pytest.mark.skipif(sys.platform != "linux", reason="delocate repairs elsewhere")
 def test_an_extension_is_repaired_for_this_machines_own_c_library(made: tuple[Bench, Ran]) -> None:
     """The extension leaves with a manylinux tag and no linux one."""
@@ -56,6 +58,7 @@ def test_an_extension_is_repaired_for_this_machines_own_c_library(made: tuple[Be
 
 
 @pytest.mark.network
+@pytest.mark.compiler
 def test_the_platforms_own_pip_installs_from_the_flat_folder(made: tuple[Bench, Ran], tmp_path: Path) -> None:
     """A new virtual environment of the same Python, no index: installed, and the C code answers."""
     python = tmp_path / "env/bin/python"
