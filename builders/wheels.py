@@ -12,9 +12,10 @@ import csv
 import hashlib
 import io
 import re
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from packaging.utils import NormalizedName
 
@@ -54,8 +55,7 @@ class WheelFile:
     binaries: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     """One line of RECORD: algorithm and unpadded digest, and the size where it is said."""
 
     algorithm: str
@@ -76,7 +76,8 @@ def read_wheel(path: Path, *, filename: str | None = None) -> WheelFile:
         purelib = _read_wheel_info(_said(file, filename, entries, f"{info}/WHEEL"), filename, claim, f"{info}/WHEEL")
         metadata = _said(file, filename, entries, f"{info}/METADATA")
         core = _check_metadata(metadata, filename, claim, f"{info}/METADATA")
-        rows = _read_record(_said(file, filename, entries, f"{info}/RECORD"), filename, f"{info}/RECORD")
+        record = _said(file, filename, entries, f"{info}/RECORD")
+        rows = _read_record(record, filename, f"{info}/RECORD", entries)
         binaries = _check_content(file, filename, entries, rows, info)
     _check_mislabelled(filename, claim, binaries)
     return WheelFile(
@@ -157,8 +158,8 @@ def _check_metadata(data: bytes, filename: str, claim: WheelName, entry: str) ->
     return core
 
 
-def _read_record(data: bytes, filename: str, entry: str) -> dict[str, _Row]:
-    """RECORD by path. A path may be said twice in the same words, as some builders do."""
+def _read_record(data: bytes, filename: str, entry: str, entries: Container[str]) -> dict[str, _Row]:
+    """RECORD by path. A path may be said twice in the same words, as some builders do. `entries` are known as safe."""
     rows: dict[str, _Row] = {}
     try:
         lines = [line for line in csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True) if line]
@@ -167,7 +168,7 @@ def _read_record(data: bytes, filename: str, entry: str) -> dict[str, _Row]:
     for line in lines:
         if len(line) != 3:
             raise broken(filename, f"a line of it has {len(line)} columns instead of path, hash, size", entry=entry)
-        if problem := path_problem(line[0]):
+        if line[0] not in entries and (problem := path_problem(line[0])):
             raise broken(filename, f"a path in it is refused: {problem}", entry=f"{entry}: {line[0]}")
         algorithm, _, digest = line[1].partition("=")
         row = _Row(algorithm=algorithm, digest=digest.rstrip("="), size=line[2])
@@ -182,10 +183,11 @@ def _check_content(
     """RECORD against the bytes: each entry in it, each line of it true. Gives the compiled files and their machines."""
     files = [entry for entry in entries.values() if not entry.directory]
     binaries: list[tuple[str, str]] = []
-    for name in sorted(rows.keys() - {entry.name for entry in files} - {f"{info}/{name}" for name in _UNRECORDED}):
+    unrecorded = {f"{info}/{name}" for name in _UNRECORDED}
+    for name in sorted(rows.keys() - {entry.name for entry in files} - unrecorded):
         raise broken(filename, "RECORD lists it, and it is not there", entry=name)
     for entry in files:
-        recorded = entry.name not in {f"{info}/{name}" for name in _UNRECORDED}
+        recorded = entry.name not in unrecorded
         row = rows.get(entry.name)
         if recorded and (row is None or row.algorithm not in _HASHES):
             rule = (

@@ -10,11 +10,13 @@ from __future__ import annotations
 import os
 import stat
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import BinaryIO
+from functools import lru_cache
+from typing import BinaryIO, NamedTuple
+
+from zlib_ng import zlib_ng as zlib
 
 from builders.archives import CHUNK, EARLIEST, MAX_TEXT, Kind, Member, broken, check_members, check_volume
 from builders.zip_ends import find_directory
@@ -28,6 +30,7 @@ _STORED, _DEFLATED = 0, 8
 _ENCRYPTED, _DESCRIPTOR, _PATCHED, _STRONG, _UTF8, _MASKED = 1, 1 << 3, 1 << 5, 1 << 6, 1 << 11, 1 << 13
 _FLAGS_THAT_MATTER = _ENCRYPTED | _DESCRIPTOR | _PATCHED | _STRONG | _UTF8 | _MASKED
 _ZIP64_EXTRA, _UNICODE_PATH = 0x0001, 0x7075
+_CONTRADICTION = "its local header and the directory contradict each other"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +52,7 @@ class Entry:
         return Member(name=self.name, kind=kind, size=self.size, mtime=self.mtime)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Central:
+class _Central(NamedTuple):
     """One record of the directory: what the local header has to repeat."""
 
     raw_name: bytes
@@ -117,7 +119,7 @@ def _inflated(archive: str, entry: Entry, inflate: zlib._Decompress, packed: byt
     after = inflate.eof
     try:
         piece = inflate.decompress(packed, min(CHUNK, left + 1))
-    except zlib.error as error:
+    except zlib.error as error:  # type: ignore[misc]  # the library types it as an instance
         raise broken(archive, f"its packed data is damaged ({error})", entry=entry.name) from error
     if after or inflate.unused_data:
         raise broken(archive, "data follows the end of its packed data", entry=entry.name)
@@ -166,6 +168,8 @@ def _central(archive: str, fields: tuple[int, ...], raw_name: bytes, rest: bytes
 
 def _check_extra(archive: str, shown: str, raw_name: bytes, extra: bytes) -> bytes | None:
     """4.5: extra fields that parse to the last byte; gives the ZIP64 one. A second name for an entry is refused."""
+    if not extra:
+        return None
     found: dict[int, bytes] = {}
     at = 0
     while at < len(extra):
@@ -188,11 +192,11 @@ def _widened(archive: str, shown: str, wide: bytes | None, plain: tuple[int, ...
 
     Some writers give every value, needed or not: those must then repeat the plain ones.
     """
-    needed = [i for i, value in enumerate(plain) if value == _ALL32]
-    if wide is None or not wide:
-        if needed:
-            raise broken(archive, "its ZIP64 sizes are missing", entry=shown)
+    if not wide and _ALL32 not in plain:
         return plain
+    needed = [i for i, value in enumerate(plain) if value == _ALL32]
+    if not wide:
+        raise broken(archive, "its ZIP64 sizes are missing", entry=shown)
     if len(wide) == 8 * len(needed):
         values = dict(zip(needed, struct.unpack(f"<{len(needed)}Q", wide), strict=True))
     elif len(wide) in {16, 24, 28} and len(wide) // 8 <= len(plain):
@@ -213,33 +217,35 @@ def _read_locals(file: BinaryIO, archive: str, records: list[_Central], stop: in
             raise broken(archive, "bytes before it belong to no entry, or it overlaps another", entry=shown)
         start = _check_local(file, archive, record, shown)
         at = start + record.packed
-        yield _entry(archive, record, start)
+        yield _entry(archive, record, start, shown)
     if at != stop:
         raise broken(archive, "bytes before its directory belong to no entry: a hidden entry, or data of none")
 
 
 def _check_local(file: BinaryIO, archive: str, record: _Central, shown: str) -> int:
     """Where the data begins, once the local header was found to say what the directory says."""
-    head = os.pread(file.fileno(), _LOCAL_FIELDS.size, record.offset)
+    head = os.pread(file.fileno(), _LOCAL_FIELDS.size + len(record.raw_name), record.offset)
     if len(head) < _LOCAL_FIELDS.size or not head.startswith(_LOCAL):
         raise broken(archive, "it has no local header where the directory says", entry=shown)
-    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL_FIELDS.unpack(head)
-    rest = os.pread(file.fileno(), name_length + extra_length, record.offset + len(head))
+    _, _, flags, method, _, _, crc, packed, size, name_length, extra_length = _LOCAL_FIELDS.unpack_from(head)
+    name = head[_LOCAL_FIELDS.size :]
+    extra = os.pread(file.fileno(), extra_length, record.offset + len(head)) if extra_length else b""
     if (flags | record.flags) & _DESCRIPTOR:
         # 4.3.9. Readers from the front have to guess where such data ends; PyPI refuses it, and so do we.
         raise broken(archive, "its sizes come after its data (a data descriptor)", entry=shown)
-    wide = _check_extra(archive, shown, rest[:name_length], rest[name_length:])
+    if name != record.raw_name or name_length != len(name) or extra_length != len(extra):
+        raise broken(archive, _CONTRADICTION, entry=shown)
+    wide = _check_extra(archive, shown, name, extra)
     size, packed = _widened(archive, shown, wide, (size, packed))
-    said = (rest[:name_length], flags & _FLAGS_THAT_MATTER, method, crc, packed, size)
-    if said != (record.raw_name, record.flags, record.method, record.crc, record.packed, record.size):
-        raise broken(archive, "its local header and the directory contradict each other", entry=shown)
+    said = (flags & _FLAGS_THAT_MATTER, method, crc, packed, size)
+    if said != (record.flags, record.method, record.crc, record.packed, record.size):
+        raise broken(archive, _CONTRADICTION, entry=shown)
     if method == _STORED and packed != size:
         raise broken(archive, "it is stored, yet has two sizes", entry=shown)
-    return record.offset + len(head) + len(rest)
+    return record.offset + len(head) + len(extra)
 
 
-def _entry(archive: str, record: _Central, start: int) -> Entry:
-    shown = record.raw_name.decode("utf-8", "backslashreplace")
+def _entry(archive: str, record: _Central, start: int, shown: str) -> Entry:
     if not record.raw_name.isascii() and not record.flags & _UTF8:
         raise broken(archive, "its name is neither ASCII nor marked as UTF-8", entry=shown)
     try:
@@ -268,6 +274,7 @@ def _check_written_once(archive: str, entries: tuple[Entry, ...]) -> None:
         seen.add(entry.name)
 
 
+@lru_cache(maxsize=1024)  # most entries of an archive have the same
 def _seconds(date: int, time: int) -> int:
     """MS-DOS date and time as seconds, read as UTC; a date that is none counts as the first one."""
     try:
