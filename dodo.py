@@ -162,9 +162,9 @@ def task_prune() -> Task:
 
 
 def begin(selected: frozenset[str]) -> None:
-    """The workspace is ours. Only a run that goes on to the wheels fetches them while it still locks."""
+    """The workspace is ours. Only a run that goes on to the wheels fetches and builds them while it still locks."""
     YARD.sweep()
-    YARD.fetch_ahead = any(name.partition(":")[0] == "platforms" for name in selected)
+    YARD.goes_on = any(name.partition(":")[0] == "platforms" for name in selected)
 
 
 def complete(platform: Platform) -> None:

@@ -2,28 +2,24 @@
 
 locks ─> which sdists? ─> their [build-system] requires ─> build locks ─> which sdists? ─> …
          then, innermost first, each backend is asked what else it needs (PEP 517), and that is locked with it
+         (building.py: where it needs nothing more, the same container goes on and builds)
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builders import commands
-from builders.environments import environment_inputs
+from builders.building import ask, building_of
 from builders.errors import BuildError
-from builders.jobs import Input, Job, Network
 from builders.lock import Lock, LockedFile, LockedPackage, parse_lock
 from builders.locking import Locker, Wanted
-from builders.making import obtain, read_locked_sdist, sdist_input
+from builders.making import fetch_blob, obtain
 from builders.plan import Ground, Key, Planner
-from builders.sdists import Sdist
-from builders.store import Record, write_file
-from builders.yard import Yard, refuse_unconfined
-
-_HOOK = Path(__file__).parent / "inside" / "hook.py"
+from builders.sdists import Sdist, read_sdist
+from builders.store import write_file
+from builders.yard import Yard
 
 
 def lock_builds(yard: Yard, ground: Ground, locker: Locker, locks: Iterable[Lock]) -> dict[Key, Lock]:
@@ -93,8 +89,8 @@ class _Builds:
         return [self._drafts[key] for key in keys]
 
     def _read_sdist(self, key: Key) -> Sdist:
-        label = f"{self._ground.platform.name}/{key[0]}-{key[1]}"
-        return read_locked_sdist(self._yard, _sdist(self._packages[key]), label=label)
+        label, file = f"{self._ground.platform.name}/{key[0]}-{key[1]}", _sdist(self._packages[key])
+        return read_sdist(fetch_blob(self._yard, file, label=label), filename=file.filename)
 
     def _resolve(self, wanted: Mapping[Key, Wanted]) -> dict[Key, str]:
         texts = self._locker.resolve({" ".join(key): one for key, one in wanted.items()})
@@ -116,7 +112,7 @@ class _Builds:
 
     def _ask(self, keys: Sequence[Key]) -> list[Lock]:
         """Ask each backend, and settle it: its draft stands, or is made again with what it wants on top."""
-        with ThreadPoolExecutor(max_workers=8) as pool:
+        with ThreadPoolExecutor(max_workers=32) as pool:
             extra = dict(zip(keys, pool.map(self._extra_requires, keys), strict=True))
         wanted = {
             key: self._locker.wanted_for_build(self._packages[key], self._sdists[key], extra[key])
@@ -133,38 +129,12 @@ class _Builds:
         return [self._drafts[key] for key in keys]
 
     def _extra_requires(self, key: Key) -> tuple[str, ...]:
-        """What the backend of an sdist asks for beyond its declaration."""
+        """What the backend of an sdist asks for beyond its declaration; the wheel too, where that is nothing."""
         planner = Planner(self._ground, self._drafts)
-        steps = planner.environment(self._drafts[key])
-        others = {step.fingerprint: step for step in planner.all_made()}
-        environment = [obtain(self._yard, self._ground, step, others) for step in steps]
-        said = self._run_hook(key, environment)
-        return tuple(sorted({line.strip() for line in said.splitlines() if line.strip()}))
-
-    def _run_hook(self, key: Key, environment: list[Record]) -> str:
-        """The hook's output. A backend that fails here says nothing: the build will fail the same way, with its log."""
-        refuse_unconfined(self._ground.platform)
-        platform, name = self._ground.platform, "-".join(key)
-        settings = self._ground.settings(key[0])
-        sdist, file = self._sdists[key], _sdist(self._packages[key])
-        executor = self._yard.executor(platform, self._ground.facts, settings)
-        with tempfile.TemporaryDirectory(dir=self._yard.store.scratch()) as folder, self._yard.build_places:
-            job = Job(
-                label=f"{platform.name}/{name}",
-                script=commands.hook_script(file.filename, sdist.top, sdist.build_backend, sdist.backend_path),
-                inputs=(
-                    sdist_input(self._yard, file),
-                    *environment_inputs(self._yard, self._ground, settings, executor, environment),
-                    Input(name="hook.py", content=_HOOK),
-                ),
-                env=commands.build_environment(sdist.newest, platform.env, settings.env),
-                network=Network.OPEN if settings.network else Network.NONE,
-                limits=settings.limits_on(platform),
-            )
-            out = Path(folder, "out")
-            out.mkdir()
-            outcome = executor.run(job, out=out, log=self._yard.fresh_log(platform.name, f"{name}.requires"))
-            return (out / "requires.txt").read_text(encoding="utf-8") if outcome.ok else ""
+        step = planner.step(self._packages[key])
+        others = {other.fingerprint: other for other in planner.all_made()}
+        environment = [obtain(self._yard, self._ground, others[one], others) for one in step.environment]
+        return ask(building_of(self._yard, self._ground, step, environment))
 
 
 def _draft_path(path: Path) -> Path:

@@ -11,6 +11,7 @@ from builders.certificates import VARIABLES
 
 _UV = '"$UV" {verb} --quiet --no-config --no-python-downloads --cache-dir "$WORK/uv-cache"'
 PACKED = "environment.tar"
+REQUIRES = "requires.txt"  # what a backend asks for, a line each
 CERTIFICATES = "ca.pem"  # this machine's own authorities, for a build that may reach the network
 _INSTALL = f"""
 {_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"
@@ -73,23 +74,38 @@ _SETTLED = (
 
 def wheel_script(sdist: str, top: str) -> str:
     """Build the sdist of that file name, whose one folder is `top`, into $OUT."""
-    # From a folder of a fixed name: pip unpacks an archive below a random one, which debug information would remember.
+    return ENVIRONMENT + _unpacked(sdist) + _build(top)
+
+
+def ask_script(sdist: str, top: str, backend: str, backend_path: tuple[str, ...]) -> str:
+    """Ask the backend of that sdist for more build requirements, into $OUT/requires.txt: empty where it fails."""
+    arguments = shlex.join((backend, *backend_path))
+    said = f'"$OUT/{REQUIRES}"'
     return (
         ENVIRONMENT
-        + _SOURCE.format(sdist=shlex.quote(sdist))
-        # Verbose: pip keeps what a compiler says to itself otherwise, and the limit on silence would end long builds.
-        + '"$WORK/env/bin/python" -m pip wheel --verbose --no-deps --no-index --no-build-isolation --no-cache-dir '
-        f'--no-input --disable-pip-version-check --wheel-dir "$OUT" "$WORK/src/"{shlex.quote(top)}\n'
+        + _unpacked(sdist)
+        + f'"$WORK/env/bin/python" "$IN/hook.py" "$WORK/src/"{shlex.quote(top)} {arguments} > {said} || : > {said}\n'
     )
 
 
-def hook_script(sdist: str, top: str, backend: str, backend_path: tuple[str, ...]) -> str:
-    """Ask the backend of that sdist for more build requirements, into $OUT/requires.txt."""
-    arguments = shlex.join((backend, *backend_path))
+def ask_and_build_script(sdist: str, top: str, backend: str, backend_path: tuple[str, ...]) -> str:
+    """The same, and where nothing more is required, build it too, from a tree that no hook has seen."""
     return (
-        ENVIRONMENT
-        + _SOURCE.format(sdist=shlex.quote(sdist))
-        + f'"$WORK/env/bin/python" "$IN/hook.py" "$WORK/src/"{shlex.quote(top)} {arguments} > "$OUT/requires.txt"\n'
+        ask_script(sdist, top, backend, backend_path)
+        + f'if [ ! -s "$OUT/{REQUIRES}" ]; then\nrm -rf "$WORK/src"{_unpacked(sdist)}{_build(top)}fi\n'
+    )
+
+
+def _unpacked(sdist: str) -> str:
+    return _SOURCE.format(sdist=shlex.quote(sdist))
+
+
+def _build(top: str) -> str:
+    # From a folder of a fixed name: pip unpacks an archive below a random one, which debug information would remember.
+    # Verbose: pip keeps what a compiler says to itself otherwise, and the limit on silence would end long builds.
+    return (
+        '"$WORK/env/bin/python" -m pip wheel --verbose --no-deps --no-index --no-build-isolation --no-cache-dir '
+        f'--no-input --disable-pip-version-check --wheel-dir "$OUT" "$WORK/src/"{shlex.quote(top)}\n'
     )
 
 

@@ -1,31 +1,21 @@
-"""One step, from its plan to its record in the store: fetched as it is, or built in the box, repaired, checked, kept.
-
-fetch ─> check ─────────────────────────────┐
-fetch sdist ─> build ─> repair ─> check ────┴─> keep
-"""
+"""One step, from its plan to its record in the store: fetched as it is, or built (building.py); checked, and kept."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from builders import commands
 from builders.apart import read_large_wheel
-from builders.diagnose import diagnose
-from builders.environments import environment_inputs
-from builders.errors import ArchiveError, BuildError
+from builders.errors import ArchiveError
 from builders.facts import Facts
-from builders.jobs import Executor, Input, Job, Network
 from builders.lock import LockedFile
 from builders.plan import Ground, Step
-from builders.sdists import Sdist, read_sdist
 from builders.store import Record
 from builders.urls import Url
-from builders.wheels import WheelFile, check_identity, check_machine, read_wheel
-from builders.yard import Yard, refuse_unconfined
+from builders.wheels import WheelFile, check_identity, check_machine
+from builders.yard import Yard
 
 
 def obtain(yard: Yard, ground: Ground, step: Step, others: Mapping[str, Step]) -> Record:
@@ -44,12 +34,7 @@ def _make(yard: Yard, ground: Ground, step: Step, environment: list[Record]) -> 
     label = f"{step.platform}/{step.name}"
     yard.progress.begin(label, "FETCH", platform=step.platform, total_bytes=step.file.size)
     try:
-        if step.built:
-            with yard.build_places:
-                yard.progress.begin(label, "BUILD", platform=step.platform)
-                record = _build(yard, ground, step, environment)
-        else:
-            record = _fetch(yard, step, ground.facts, label)
+        record = _build(yard, ground, step, environment) if step.built else _fetch(yard, step, ground.facts, label)
         yard.store.add(record)
     except BaseException:
         yard.progress.done(label, outcome="failed")
@@ -80,11 +65,6 @@ def locate(file: LockedFile) -> Url:
     return Url.parse(file.url) if "://" in file.url else Url.of_file(Path(file.url))
 
 
-def read_locked_sdist(yard: Yard, file: LockedFile, *, label: str) -> Sdist:
-    """An sdist of the lock, fetched and strictly read."""
-    return read_sdist(fetch_blob(yard, file, label=label), filename=file.filename)
-
-
 def read_fetched(yard: Yard, file: LockedFile, *, label: str) -> WheelFile:
     """A locked wheel, fetched and strictly read: once in a run, however many steps and guesses ask for it."""
     with yard.once(f"read {file.filename} {file.sha256}"):
@@ -95,104 +75,30 @@ def read_fetched(yard: Yard, file: LockedFile, *, label: str) -> WheelFile:
 
 
 def _fetch(yard: Yard, step: Step, facts: Facts, label: str) -> Record:
-    wheel = read_fetched(yard, step.file, label=label)
-    _check(wheel, step, facts)
-    return _record(yard, step, wheel, sha256=step.file.sha256, size=yard.store.blob(step.file.sha256).stat().st_size)
+    wheel = checked(read_fetched(yard, step.file, label=label), step, facts)
+    return record_of(yard, step, wheel, sha256=step.file.sha256, size=yard.store.blob(step.file.sha256).stat().st_size)
 
 
 def _build(yard: Yard, ground: Ground, step: Step, environment: list[Record]) -> Record:
-    refuse_unconfined(ground.platform)
-    settings = ground.settings(step.project)
-    limits = settings.limits_on(ground.platform)
-    label = f"{step.platform}/{step.name}"
-    sdist = read_locked_sdist(yard, step.file, label=label)
-    executor = yard.executor(ground.platform, ground.facts, settings)
-    log = yard.fresh_log(step.platform, step.name)
-    epoch = sdist.newest
-    job = Job(
-        label=label,
-        script=commands.wheel_script(step.file.filename, sdist.top),
-        inputs=(
-            sdist_input(yard, step.file),
-            *environment_inputs(yard, ground, settings, executor, environment),
-            *_certificates(settings.network),
-        ),
-        env=commands.build_environment(epoch, ground.platform.env, settings.env),
-        network=Network.OPEN if settings.network else Network.NONE,
-        limits=limits,
-    )
-    with tempfile.TemporaryDirectory(dir=yard.store.scratch()) as folder:
-        out = Path(folder, "out")
-        out.mkdir()
-        outcome = executor.run(job, out=out, log=log)
-        if not outcome.ok:
-            said = log.read_text(errors="replace")
-            cause = diagnose(step.project, outcome, said, limits, host=ground.platform.host)
-            raise BuildError(f"{step.name}: {cause.reason}", hint=cause.hint)
-        built = _only_wheel(step, out)
-        yard.progress.begin(label, "REPAIR", platform=step.platform)
-        wheel_path = _repair(ground.facts, executor, built, Path(folder), log, epoch)
-        wheel = read_wheel(wheel_path)
-        _check(wheel, step, ground.facts)
-        sha256 = yard.store.keep(wheel_path)
-        size = wheel_path.stat().st_size
-    return _record(
-        yard,
-        step,
-        wheel,
-        sha256=sha256,
-        size=size,
-        seconds=round(outcome.seconds, 1),
-        log=log,
-        built_on=f"{ground.platform.image or 'this machine'}, Python {ground.facts.python}",
-        built_with=tuple(sorted(f"{record.project} {record.version}" for record in environment)),
-    )
+    from builders.building import build, building_of
+
+    if failure := yard.failures.pop(f"{step.platform}/{step.name}", None):
+        raise failure  # met while it was locked
+    return build(building_of(yard, ground, step, environment))
 
 
-def sdist_input(yard: Yard, sdist: LockedFile) -> Input:
-    """An sdist as a job sees it."""
-    return Input(name=f"sdist/{sdist.filename}", content=yard.store.blob(sdist.sha256))
-
-
-def _certificates(network: bool) -> tuple[Input, ...]:
-    from builders.certificates import ca_bundle
-
-    bundle = ca_bundle() if network else None
-    return (Input(name=commands.CERTIFICATES, content=bundle),) if bundle else ()
-
-
-def _only_wheel(step: Step, out: Path) -> Path:
-    match sorted(out.iterdir()):
-        case []:
-            raise BuildError(f"{step.name}: no wheel produced, though the build said it had succeeded")
-        case [one] if one.name.endswith(".whl"):
-            return one
-        case several:
-            names = ", ".join(path.name for path in several)
-            raise BuildError(f"{step.name}: one wheel was asked for, and the build left: {names}")
-
-
-def _repair(facts: Facts, executor: Executor, built: Path, folder: Path, log: Path, epoch: int) -> Path:
-    from builders.repair import RepairTarget, repair
-
-    repaired = folder / "repaired"
-    repaired.mkdir()
-    target = RepairTarget(system=facts.system, machine=facts.machine, libc=facts.libc, libc_version=facts.libc_numbers)
-    read_wheel(built)  # what repair reads is the build's word until it was checked
-    return repair(built, repaired, target=target, libraries=executor, log=log, epoch=epoch)
-
-
-def _check(wheel: WheelFile, step: Step, facts: Facts) -> None:
-    """The wheel is the one that was asked for, and this platform's own pip would take it."""
+def checked(wheel: WheelFile, step: Step, facts: Facts) -> WheelFile:
+    """The wheel, if it is the one that was asked for and this platform's own pip would take it; else ArchiveError."""
     check_identity(wheel, project=canonicalize_name(step.project), version=step.version)
     check_machine(wheel, machine=facts.machine)
     if not set(wheel.tags) & set(facts.tags):
         raise ArchiveError(
             f"{wheel.filename}: it does not install on its own platform, which takes {facts.tags[0]} and the like"
         )
+    return wheel
 
 
-def _record(
+def record_of(
     yard: Yard,
     step: Step,
     wheel: WheelFile,
@@ -204,6 +110,7 @@ def _record(
     built_on: str = "",
     built_with: tuple[str, ...] = (),
 ) -> Record:
+    """What the store is to know of a wheel whose bytes it has."""
     return Record(
         fingerprint=step.fingerprint,
         filename=wheel.filename,

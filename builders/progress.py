@@ -143,6 +143,11 @@ class Progress:
         """Say one line worth keeping: it stays above the live area."""
         self.say(f"note     {visible(step)}: {visible(text)}", "note")
 
+    def pause(self, step: str) -> None:
+        """Say that a step waits for something, and begins again or ends later."""
+        with self._guard:
+            self._running.pop(step, None)
+
     def done(self, step: str, *, outcome: Outcome, size: int | None = None) -> None:
         """Say how a step ended; size is the wheel's, where it is not what was counted by `bytes`.
 

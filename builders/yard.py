@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.errors import SandboxError
+from builders.errors import SandboxError, WheelyardError
 from builders.facts import Facts, from_json, to_json
+from builders.places import Places, places_here
 from builders.platforms import BuildSettings, Platform, Workspace
 from builders.store import Store, write_file
 
@@ -39,12 +40,13 @@ class Yard:
         self.progress = progress
         self.folder = workspace.root / ".wheelyard"
         self.store = Store(self.folder)
-        self.build_places = threading.Semaphore(_places())
+        self.build_places = Places(places_here())
         self._mutexes: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._changing = threading.RLock()
         self._gateways: dict[str, Gateway] = {}
         self.readings: dict[tuple[str, str], WheelFile] = {}  # of fetched wheels, by name and sha256
-        self.fetch_ahead = False  # whether this run goes on to fetch what it locks
+        self.failures: dict[str, WheelyardError] = {}  # of builds that were tried while locking, by label
+        self.goes_on = False  # whether this run goes on to make what it locks
         self._hosts: list[HostExecutor] = []
 
     def once(self, key: str) -> threading.Lock:
@@ -100,7 +102,7 @@ class Yard:
             return self._gateways[address]
 
     def _wanted(self, file: IndexFile) -> None:
-        if self.fetch_ahead:
+        if self.goes_on:
             self._ahead.wanted(file)
 
     @cached_property
@@ -216,15 +218,6 @@ class Yard:
 
     def _fetch_tool(self, file: IndexFile, path: Path) -> None:
         self.fetcher.fetch(file.url, path, sha256=file.sha256, size=file.size, on_bytes=lambda _: None)
-
-
-def _places() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):
-        return cores
-    return max(1, min(cores, memory // (2 * 1024**3)))
 
 
 def declared(platform: Platform) -> str:

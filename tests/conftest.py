@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -108,7 +109,8 @@ def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Benc
 
 
 @cache
-def _why_no_engine() -> str:
+def why_no_engine() -> str:
+    """The reason why tests with containers cannot run here; empty where they can."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)  # where nobody answers, docker forgets to close its socket
         reason = _ask_engine()
@@ -147,11 +149,16 @@ def _why_no_compiler() -> str:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip, or under CI fail, what this machine cannot show."""
     for marker, why in (
-        ("engine", _why_no_engine),
+        ("engine", why_no_engine),
         ("network", _why_no_network),
         ("compiler", _why_no_compiler),
     ):
         if item.get_closest_marker(marker) and (reason := why()):
-            if os.environ.get("CI") == "true":
-                pytest.fail(reason, pytrace=False)
-            pytest.skip(reason)
+            absent(reason)
+
+
+def absent(reason: str) -> NoReturn:
+    """This machine lacks what the test needs."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from builders.pipeline import ground_of
 from builders.platforms import Limits, read_workspace
 from builders.progress import Progress
 from builders.yard import Yard
-from tests.conftest import PREPARE, Bench
+from tests.conftest import PREPARE, Bench, Ran, absent, why_no_engine
 from tests.projects_maker import make_sdist, make_wheel
 
 pytestmark = pytest.mark.network  # pip, which drives every build, comes from the machine's index
@@ -52,10 +53,9 @@ def made(make_bench: Callable[[str], Bench]) -> Bench:
 
 
 @pytest.mark.engine
-def test_two_builds_and_two_hooks_share_one_environment(made: Bench) -> None:
+def test_two_builds_share_one_environment(made: Bench) -> None:
     """It was made once; whichever run comes next takes it away."""
     assert len(list((made.root / ".wheelyard/logs/box").glob("environment-*.log"))) == 1
-    assert len(list((made.root / ".wheelyard/logs/box").glob("*.requires.log"))) == 2
     assert len(list((made.root / ".wheelyard").rglob("*.tar"))) == 1
     assert made.doit("prune").code == 0
     assert not list((made.root / ".wheelyard").rglob("*.tar"))
@@ -89,6 +89,49 @@ def test_each_job_has_a_copy_of_its_own(made: Bench, tmp_path: Path, first: str)
         yard.stop()
         yard.engine.client.close()
         gc.collect()
+
+
+@pytest.fixture(scope="module", params=["box", "here"])
+def asking(make_bench: Callable[[str], Bench], request: pytest.FixtureRequest) -> tuple[Bench, Ran]:
+    """A finished workspace of two sdists: one's backend asks for what its environment holds, one's for helper."""
+    if request.param == "box" and (reason := why_no_engine()):
+        absent(reason)
+    bench = make_bench("asking")
+    for name in ("content", "demanding"):
+        make_sdist(bench.root / "vendor", name, parts=("change-base", "change-asks"))
+    make_wheel(bench.root / "vendor", "helper")
+    builds = {"content": {"env": {"CHANGE_ASKS": "pip>=1|nothing; python_version < '3'"}}}
+    builds["demanding"] = {"env": {"CHANGE_ASKS": "helper>=1|pip"}}
+    platform = {**(BOX if request.param == "box" else HERE), "name": "it", "packages": ["content", "demanding"]}
+    declared = {"upstream": [{"find-links": "vendor/"}], "platforms": [platform], "builds": builds}
+    bench.write("platforms.yaml", json.dumps(declared))
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+    assert [name.partition("-")[0] for name in bench.flat("it")] == ["content", "demanding"]
+    return bench, ran
+
+
+def test_what_a_backend_asks_for_is_locked_with_the_rest(asking: tuple[Bench, Ran]) -> None:
+    """helper was in nobody's declaration; it is in the build lock of who asked, and was there to be imported."""
+    lock = (asking[0].root / "locks/it/build/demanding-1.0.pylock.toml").read_text()
+    assert 'extra-requires = ["helper>=1"]' in lock
+    assert 'name = "helper"' in lock
+    assert "Building wheel" in (asking[0].root / ".wheelyard/logs/it/demanding-1.0.log").read_text()
+
+
+def test_what_the_environment_holds_is_not_locked_again(asking: tuple[Bench, Ran]) -> None:
+    """The first lock stands: pip is in it, and the other line is for another Python."""
+    lock = (asking[0].root / "locks/it/build/content-1.0.pylock.toml").read_text()
+    assert "extra-requires" not in lock
+    assert "helper" not in lock
+
+
+def test_a_build_that_was_made_while_locking_is_not_made_again(asking: tuple[Bench, Ran]) -> None:
+    """The container that asked built it as well; its own step found the record."""
+    bench, ran = asking
+    assert ran.out.count("BUILD    it/content-1.0") == 1, ran.text
+    assert re.search(r"built +it/content-1\.0[^\n]*\n(.*\n)*lock +it", ran.out), ran.text
+    assert "BUILD" not in bench.doit().out
 
 
 def test_from_sdist_takes_a_version_that_has_one(bench: Bench) -> None:
