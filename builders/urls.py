@@ -29,6 +29,9 @@ INDEX_VARIABLES = (
 )
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+_PATH_MARKS = "/%:@!$&'()*+,;=~"
+_PLAIN_PATH = re.compile(rf"[A-Za-z0-9._{re.escape(_PATH_MARKS)}-]*")
+_ABSOLUTE = re.compile(r"https?://", re.IGNORECASE)
 _QUERY_VALUE = re.compile(r"(^|[&;])([^=&;]*=)?[^&;]+")
 
 
@@ -61,7 +64,9 @@ class Url:
         if port is not None and port != DEFAULT_PORTS.get(parts.scheme):
             host = f"{host}:{port}"
         user, at, _ = parts.netloc.rpartition("@")
-        path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~", errors="surrogatepass")
+        path = parts.path or "/"
+        if not _PLAIN_PATH.fullmatch(path):
+            path = quote(path, safe=_PATH_MARKS, errors="surrogatepass")
         return cls(urlunsplit((parts.scheme, user + at + host, path, parts.query, parts.fragment)))
 
     @classmethod
@@ -122,14 +127,19 @@ class Url:
         """Resolve a link that stands on this page."""
         if _UNSAFE.sub("", relative) != relative.replace(" ", ""):
             raise UpstreamError(f"not a link: {hide(relative)}", hint=f"It stands on {self}.")
+        relative = relative.strip(" ").replace(" ", "%20")
+        if _ABSOLUTE.match(relative):
+            return Url.parse(relative)
         try:
-            joined = urljoin(self._text, relative.strip(" ").replace(" ", "%20"))
+            joined = urljoin(self._text, relative)
         except ValueError:
             raise UpstreamError(f"not a link: {hide(relative)}", hint=f"It stands on {self}.") from None
         return Url.parse(joined)
 
     def public(self) -> Url:
         """The same without user info and fragment: what may be written into a lock."""
+        if "@" not in self._parts.netloc:
+            return Url(self._text.partition("#")[0])
         return Url(urlunsplit(self._parts._replace(netloc=self.site, fragment="")))
 
     def sibling(self, suffix: str) -> Url:
