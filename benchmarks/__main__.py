@@ -7,17 +7,18 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import memory, rollback, unchanged, wheels
+from benchmarks import memory, peers, rollback, unchanged, wheels
 from benchmarks.measure import Verdict, machine
 
 # What it is called on the command line, and how many turns it takes where nobody says.
-ROWS: dict[str, tuple[Callable[[Path, int], Verdict | memory.Peak | rollback.Rolled], int]] = {
+ROWS: dict[str, tuple[Callable[[Path, int], Verdict | memory.Peak | rollback.Rolled | peers.SideBySide], int]] = {
     "unchanged": (unchanged.three_platforms, 11),
     "large-store": (unchanged.large_store, 11),
     "ansible": (wheels.three_platforms, 5),
     "from-source": (wheels.c_from_source, 3),
     "memory": (memory.large_wheel, 1),
     "rollback": (rollback.thousand_wheels, 7),
+    "peers": (peers.side_by_side, peers.TIMES),
 }
 
 

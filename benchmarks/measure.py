@@ -93,6 +93,15 @@ def seconds_of(command: Sequence[str]) -> float:
     return seconds
 
 
+def high_water(pid: int) -> int:
+    """The kernel's own mark of a running process, in KiB: 0 where it has ended, or where the kernel keeps none."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+
+
 def machine() -> str:
     """What was measured on, as far as it matters."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -15,7 +15,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from benchmarks.measure import Figures
+from benchmarks.measure import Figures, high_water
 from benchmarks.workspaces import Workspace, metadata_of, this_machine, write_wheel
 
 LIMIT = 150.0  # MB
@@ -97,7 +97,7 @@ def _peaks_of(command: tuple[str, ...]) -> tuple[float, float]:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
         peak = 0
         while True:
-            peak = max(peak, _high_water(process.pid))
+            peak = max(peak, high_water(process.pid))
             ended, status, usage = os.wait4(process.pid, os.WNOHANG)
             if ended:
                 break
@@ -107,11 +107,3 @@ def _peaks_of(command: tuple[str, ...]) -> tuple[float, float]:
             said.seek(0)
             raise SystemExit(f"doit ended with {process.returncode}\n{said.read().decode(errors='replace')}")
     return peak * 1024 / 1e6, usage.ru_maxrss * 1024 / 1e6
-
-
-def _high_water(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)

@@ -84,13 +84,13 @@ def this_machine(upstream: str, requirements: str) -> str:
     return f"upstream: [{{{upstream}}}]\nplatforms: [{{name: here, host: true, requirements: [{requirements}]}}]\n"
 
 
-def write_wheel(folder: Path, name: str, *, ballast: int = 0) -> Path:
-    """A wheel without code; `ballast` is the size in MiB of one more file in it, of random bytes."""
-    stem = f"{name.replace('-', '_')}-1.0"
+def write_wheel(folder: Path, name: str, *, version: str = "1.0", python: str | None = None, ballast: int = 0) -> Path:
+    """A wheel without code for the Pythons `python`; `ballast`: MiB of one more file in it, of random bytes."""
+    stem = f"{name.replace('-', '_')}-{version}"
     path = folder / f"{stem}-py3-none-any.whl"
     record = []
     with zipfile.ZipFile(path, "w") as archive:
-        for entry, pieces in _content(stem, name, ballast):
+        for entry, pieces in _content(stem, metadata_of(name, version, python), ballast):
             digest, size = hashlib.sha256(), 0
             # A fixed date: the same wheel, byte for byte, whenever it is made.
             info = zipfile.ZipInfo(entry, (2020, 1, 1, 0, 0, 0))
@@ -106,16 +106,17 @@ def write_wheel(folder: Path, name: str, *, ballast: int = 0) -> Path:
     return path
 
 
-def metadata_of(name: str) -> bytes:
+def metadata_of(name: str, version: str = "1.0", python: str | None = None) -> bytes:
     """The METADATA of such a wheel."""
-    return f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode()
+    requires = "" if python is None else f"Requires-Python: {python}\n"
+    return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires}".encode()
 
 
-def _content(stem: str, name: str, ballast: int) -> Iterator[tuple[str, Iterator[bytes]]]:
-    module = stem.removesuffix("-1.0")
+def _content(stem: str, metadata: bytes, ballast: int) -> Iterator[tuple[str, Iterator[bytes]]]:
+    module = stem.partition("-")[0]
     wheel = b"Wheel-Version: 1.0\nGenerator: made-up\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     yield f"{module}/__init__.py", iter([b""])
     if ballast:
         yield f"{module}/ballast.bin", (os.urandom(2**20) for _ in range(ballast))
-    yield f"{stem}.dist-info/METADATA", iter([metadata_of(name)])
+    yield f"{stem}.dist-info/METADATA", iter([metadata])
     yield f"{stem}.dist-info/WHEEL", iter([wheel])
