@@ -112,6 +112,7 @@ class _Builds:
 
     def _ask(self, keys: Sequence[Key]) -> list[Lock]:
         """Ask each backend, and settle it: its draft stands, or is made again with what it wants on top."""
+        keys = sorted(keys, key=self._size, reverse=True)  # those that come first find a free place
         with ThreadPoolExecutor(max_workers=32) as pool:
             extra = dict(zip(keys, pool.map(self._extra_requires, keys), strict=True))
         wanted = {
@@ -127,6 +128,9 @@ class _Builds:
             _draft_path(path).replace(path)
             self._settled[key] = self._drafts[key]
         return [self._drafts[key] for key in keys]
+
+    def _size(self, key: Key) -> int:
+        return self._yard.store.blob(_sdist(self._packages[key]).sha256).stat().st_size
 
     def _extra_requires(self, key: Key) -> tuple[str, ...]:
         """What the backend of an sdist asks for beyond its declaration; the wheel too, where that is nothing."""

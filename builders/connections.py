@@ -200,14 +200,12 @@ def seconds_of(retry_after: str | None) -> float | None:
 
 def _chunks(response: BaseHTTPResponse, watch: _Watch) -> Iterator[bytes]:
     """The body as it comes over the wire, nothing decoded."""
-    while True:
-        with _translated(watch):
-            chunk = response.read1(CHUNK, decode_content=False)
+    with _translated(watch):
+        while chunk := response.read1(CHUNK, decode_content=False):
+            watch.check()
+            watch.received += len(chunk)
+            yield chunk
         watch.check()
-        if not chunk:
-            return
-        watch.received += len(chunk)
-        yield chunk
 
 
 def _give_back(response: BaseHTTPResponse) -> None:
