@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from builders.building import ask, building_of
+from builders.building import Building, ask
 from builders.errors import BuildError
 from builders.lock import Lock, LockedFile, LockedPackage, parse_lock
 from builders.locking import Locker, Wanted
@@ -112,9 +112,10 @@ class _Builds:
 
     def _ask(self, keys: Sequence[Key]) -> list[Lock]:
         """Ask each backend, and settle it: its draft stands, or is made again with what it wants on top."""
-        keys = sorted(keys, key=self._size, reverse=True)  # those that come first find a free place
+        buildings = sorted(self._buildings(keys), key=lambda one: -one.size)  # who comes first finds a free place
         with ThreadPoolExecutor(max_workers=32) as pool:
-            extra = dict(zip(keys, pool.map(self._extra_requires, keys), strict=True))
+            answers = zip(buildings, pool.map(ask, buildings), strict=True)
+        extra = {(one.step.project, one.step.version): lines for one, lines in answers}
         wanted = {
             key: self._locker.wanted_for_build(self._packages[key], self._sdists[key], extra[key])
             for key in keys
@@ -129,16 +130,25 @@ class _Builds:
             self._settled[key] = self._drafts[key]
         return [self._drafts[key] for key in keys]
 
-    def _size(self, key: Key) -> int:
-        return self._yard.store.blob(_sdist(self._packages[key]).sha256).stat().st_size
-
-    def _extra_requires(self, key: Key) -> tuple[str, ...]:
-        """What the backend of an sdist asks for beyond its declaration; the wheel too, where that is nothing."""
+    def _buildings(self, keys: Sequence[Key]) -> list[Building]:
+        """What these are built with, as their drafts have it: made or fetched, each wheel once."""
         planner = Planner(self._ground, self._drafts)
-        step = planner.step(self._packages[key])
-        others = {other.fingerprint: other for other in planner.all_made()}
-        environment = [obtain(self._yard, self._ground, others[one], others) for one in step.environment]
-        return ask(building_of(self._yard, self._ground, step, environment))
+        steps = {key: planner.step(self._packages[key]) for key in keys}
+        others = {step.fingerprint: step for step in planner.all_made()}
+        needed = sorted({one for step in steps.values() for one in step.environment})
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            records = pool.map(lambda one: obtain(self._yard, self._ground, others[one], others), needed)
+        have = dict(zip(needed, records, strict=True))
+        return [
+            Building(
+                yard=self._yard,
+                ground=self._ground,
+                step=step,
+                sdist=self._sdists[key],
+                environment=tuple(have[one] for one in step.environment),
+            )
+            for key, step in steps.items()
+        ]
 
 
 def _draft_path(path: Path) -> Path:
