@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from builders.platforms import Platform, read_workspace
 from builders.progress import Progress
 from builders.run import Run
 from builders.stopping import at_stop
-from builders.store import write_file
+from builders.store import Record, write_file
 from builders.summary import Summary
 from builders.terminal import visible
 from builders.yard import Yard
@@ -276,25 +277,32 @@ class Tree:
         return YARD.store.blob(sha256).read_bytes()
 
     def _platforms(self) -> list[PublishedPlatform]:
-        from index.model import PublishedPlatform, PublishedSet
-
         records = functools.cache(YARD.store.needed_record)
         stands = standing.standings(YARD, records)
-        return [
-            PublishedPlatform(
-                name=one.name,
-                python=one.python,
-                tags=one.tags,
-                libc=one.libc,
-                wheels=tuple(records(fingerprint) for fingerprint in one.wheels),
-                sets=tuple(PublishedSet(name=name, wheels=tuple(map(records, wheels))) for name, wheels in one.sets),
-                image=stands[one.name].image,
-                proven=stands[one.name].proven,
-                unproven=stands[one.name].unproven,
-                changed=stands[one.name].changed,
-            )
-            for one in pipeline.all_completed(YARD)
-        ]
+        return [_published(one, records, stands[one.name]) for one in pipeline.all_completed(YARD)]
+
+
+def _published(
+    completed: pipeline.Completed, records: Callable[[str], Record], stands: standing.Standing
+) -> PublishedPlatform:
+    from index.model import PublishedPlatform, PublishedSet
+
+    yanked = dict(completed.yanked)
+    # A wheel's record says what its index said when it was made; of what is asked for, the lock knows it as it is now.
+    current = {f: replace(records(f), yanked=yanked.get(f)) for _, asked in completed.sets for f in asked}
+    return PublishedPlatform(
+        name=completed.name,
+        python=completed.python,
+        tags=completed.tags,
+        libc=completed.libc,
+        wheels=tuple(current.get(one) or records(one) for one in completed.wheels),
+        sets=tuple(PublishedSet(name=name, wheels=tuple(current[f] for f in asked)) for name, asked in completed.sets),
+        statuses=completed.statuses,
+        image=stands.image,
+        proven=stands.proven,
+        unproven=stands.unproven,
+        changed=stands.changed,
+    )
 
 
 TREE = Tree()

@@ -5,6 +5,7 @@ inputs = "<sha256>"             everything the answer depends on; as long as it 
 extra-requires = [...]          build locks: what the backend asked for beyond [build-system] requires
 [tool.wheelyard.asked-by]       who wants each package; the set itself is ""
 [tool.wheelyard.yanked]         files that the index calls yanked, with its reason
+[tool.wheelyard.status]         projects that the index does not call active: status and reason (PEP 792)
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class LockedPackage:
     sdist: LockedFile | None
     wheels: tuple[LockedFile, ...]
     asked_by: tuple[str, ...]
+    status: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +83,7 @@ def parse_lock(text: str, path: Path) -> Lock:
     except (tomllib.TOMLDecodeError, PylockValidationError, ValueError) as error:
         raise _broken(path, str(error)) from error
     ours = table.get("tool", {}).get("wheelyard", {})
-    asked_by, yanked = ours.get("asked-by", {}), ours.get("yanked", {})
+    asked_by, yanked, statuses = (ours.get(name, {}) for name in ("asked-by", "yanked", "status"))
     packages = []
     for package in pylock.packages:
         if package.version is None or not (package.sdist or package.wheels):
@@ -93,6 +95,7 @@ def parse_lock(text: str, path: Path) -> Lock:
                 sdist=_file(package.sdist, path, yanked) if package.sdist else None,
                 wheels=tuple(_file(wheel, path, yanked) for wheel in package.wheels or ()),
                 asked_by=tuple(asked_by.get(package.name, ())),
+                status=_status(statuses.get(package.name)),
             )
         )
     return Lock(
@@ -117,6 +120,14 @@ def _file(entry: PackageSdist | PackageWheel, path: Path, yanked: Mapping[str, s
     )
 
 
+def _status(said: object) -> tuple[str, str] | None:
+    match said:
+        case [str(status), str(reason)]:
+            return status, reason
+        case _:
+            return None
+
+
 def _broken(path: Path, why: str) -> StoreError:
     return StoreError(
         f"{path}: not a lock file: {why}", hint="bring it back from version control, or delete it to lock again"
@@ -129,6 +140,7 @@ def render_lock(
     inputs: str,
     asked_by: Mapping[str, tuple[str, ...]],
     yanked: Mapping[str, str],
+    statuses: Mapping[str, tuple[str, str]],
     extra_requires: tuple[str, ...] = (),
 ) -> str:
     """A lock file's text: what uv wrote, and our table."""
@@ -141,4 +153,7 @@ def render_lock(
     if yanked:
         lines += ["", "[tool.wheelyard.yanked]"]
         lines += [f"{json.dumps(name)} = {json.dumps(reason)}" for name, reason in sorted(yanked.items())]
+    if statuses:
+        lines += ["", "[tool.wheelyard.status]"]
+        lines += [f"{json.dumps(name)} = {json.dumps(list(said))}" for name, said in sorted(statuses.items())]
     return "\n".join(lines) + "\n"

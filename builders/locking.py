@@ -150,6 +150,7 @@ class Locker:
             inputs=wanted.inputs,
             asked_by=answer.asked_by,
             yanked=answer.yanked,
+            statuses=answer.statuses,
             extra_requires=wanted.extra_requires,
         )
 

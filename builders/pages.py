@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from html.parser import HTMLParser
 
@@ -22,6 +22,8 @@ from builders.urls import Url, visible
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1"
+STATUSES = frozenset({"archived", "quarantined", "deprecated"})  # besides "active"
+Status = tuple[str, str]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CLAUSE = r" *((===?|[~!<>]=|[<>]) *)?v?[0-9][0-9A-Za-z.*+!-]* *"
 _REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
@@ -29,7 +31,10 @@ _REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IndexFile:
-    """One wheel or sdist that an index offers. `url` has no user info. `yanked` is None, or the reason, maybe empty."""
+    """One wheel or sdist that an index offers. `url` has no user info. `yanked` is None, or the reason, maybe empty.
+
+    `status` is its project's with the reason, maybe empty (PEP 792); None: active, or nothing was said.
+    """
 
     filename: str
     url: Url
@@ -39,6 +44,7 @@ class IndexFile:
     requires_python: str | None = None
     yanked: str | None = None
     metadata_sha256: str | None = None
+    status: Status | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,14 +97,15 @@ def parse_page(
     rule = rule or LinkRule(sites=frozenset({url.site}))
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON_TYPE:
-        base, entries = url, list(_read_json(body, url))
+        base, (entries, status) = url, _read_json(body, url)
     elif kind in {HTML_TYPE, "text/html"}:
-        base, entries = _read_html(body, url)
+        base, entries, status = _read_html(body, url)
     else:
         raise UpstreamError(
             f"{url} answers with {visible(kind)[:80] or 'no content type'}, which is not a page of a simple index"
         )
-    return _gather(entries, base, url, project, rule)
+    listing = _gather(entries, base, url, project, rule)
+    return replace(listing, files=tuple(replace(file, status=status) for file in listing.files)) if status else listing
 
 
 def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName | None, rule: LinkRule) -> Listing:
@@ -199,6 +206,13 @@ def _yanked(value: object) -> str | None:
             return None
 
 
+def _status(status: object, reason: object) -> Status | None:
+    """PEP 792. A status that nobody knows is passed over, as clients are to do."""
+    if not isinstance(status, str) or status not in STATUSES:
+        return None
+    return status, visible(reason)[:500] if isinstance(reason, str) else ""
+
+
 def _metadata(fields: Mapping[str, object]) -> str | None:
     """PEP 658, renamed by PEP 714. A bare `true` gives nothing to check the metadata with, and counts as none."""
     value = fields.get("core-metadata", fields.get("dist-info-metadata"))
@@ -216,7 +230,7 @@ def _check_version(version: object, url: Url) -> None:
         )
 
 
-def _read_json(body: bytes, url: Url) -> Iterator[_Entry]:
+def _read_json(body: bytes, url: Url) -> tuple[list[_Entry], Status | None]:
     try:
         page = json.loads(body)
     except (ValueError, RecursionError):
@@ -226,12 +240,18 @@ def _read_json(body: bytes, url: Url) -> Iterator[_Entry]:
     files = page.get("files")
     if not isinstance(files, list):
         raise UpstreamError(f"{url} has no list of files")
-    for file in files:
-        known = isinstance(file, dict) and isinstance(file.get("url"), str) and isinstance(file.get("filename"), str)
-        yield _Entry(file["url"], file) if known else _Entry("", {})
+    said = page.get("project-status")
+    status = _status(said.get("status"), said.get("reason")) if isinstance(said, dict) else None
+    return [_json_entry(file) for file in files], status
 
 
-def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry]]:
+def _json_entry(file: object) -> _Entry:
+    if isinstance(file, dict) and isinstance(file.get("url"), str) and isinstance(file.get("filename"), str):
+        return _Entry(file["url"], file)
+    return _Entry("", {})
+
+
+def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry], Status | None]:
     if body.lstrip()[:1] in {b"{", b"["}:
         raise UpstreamError(
             f"{url} says that it is HTML, and sends JSON",
@@ -240,8 +260,8 @@ def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry]]:
     reader = _Anchors()
     reader.feed(body.decode("utf-8", errors="replace"))
     reader.close()
-    if reader.version is not None:
-        _check_version(reader.version, url)
+    if (version := reader.meta.get("pypi:repository-version")) is not None:
+        _check_version(version, url)
     base = url.join(reader.base) if reader.base else url
     if reader.form and not any(
         entry.fields.get("hashes") or entry.link.partition("#")[0].endswith((".whl", ".gz", ".zip"))
@@ -251,7 +271,8 @@ def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry]]:
             f"{url} answers with a form instead of a list of files: a login page?",
             hint="Put the user and password of this index into netrc or into its environment variable.",
         )
-    return base, reader.entries
+    status = _status(reader.meta.get("pypi:project-status"), reader.meta.get("pypi:project-status-reason"))
+    return base, reader.entries, status
 
 
 class _Anchors(HTMLParser):
@@ -261,7 +282,7 @@ class _Anchors(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.entries: list[_Entry] = []
         self.base = ""
-        self.version: str | None = None
+        self.meta: dict[str, str] = {}
         self.form = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -271,8 +292,9 @@ class _Anchors(HTMLParser):
             self.form = True
         elif tag == "base" and not self.base:
             self.base = dict(attrs).get("href") or ""
-        elif tag == "meta" and dict(attrs).get("name") == "pypi:repository-version":
-            self.version = dict(attrs).get("content") or ""
+        elif tag == "meta":
+            said = dict(attrs)
+            self.meta[said.get("name") or ""] = said.get("content") or ""
 
     def _anchor(self, attrs: dict[str, str | None]) -> None:
         link = attrs.get("href")

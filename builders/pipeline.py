@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Completed:
-    """A platform as it was last complete: fingerprints by set, and of all ever published, oldest first."""
+    """A platform as it was last complete: fingerprints by set, and of all ever published, oldest first.
+
+    What an index says of a file or a project may change while its bytes do not: `yanked` has the reasons by
+    fingerprint, `statuses` (project, status, reason), both for the sets alone.
+    """
 
     name: str
     python: str
@@ -35,6 +39,8 @@ class Completed:
     libc: tuple[int, int] | None
     sets: tuple[tuple[str, tuple[str, ...]], ...]
     wheels: tuple[str, ...]
+    yanked: tuple[tuple[str, str], ...] = ()
+    statuses: tuple[tuple[str, str, str], ...] = ()
 
 
 def know_platform(yard: Yard, platform: Platform) -> Facts:
@@ -153,19 +159,16 @@ def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:
     if missing:
         raise BuildError(f"platform {platform.name} lacks {', '.join(missing)}")
     facts = ground_of(yard, platform).facts
-    sets = {
-        s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets
-    }
     before = completed_platform(yard, platform.name)
-    wheels = sorted({fingerprint for fingerprints in sets.values() for fingerprint in fingerprints})
+    wheels = sorted({step.fingerprint for step in plan.steps if step.sets})
     older = before.wheels if before else ()
     completed = Completed(
         name=platform.name,
         python=facts.python,
         tags=facts.tags,
         libc=facts.libc_numbers if facts.libc == "glibc" else None,
-        sets=tuple(sorted(sets.items())),
         wheels=(*older, *(fingerprint for fingerprint in wheels if fingerprint not in set(older))),
+        **_asked_for(platform, plan),
     )
     if completed != before:
         keep_completed(yard, completed)
@@ -185,12 +188,21 @@ def forget_completed(yard: Yard, name: str) -> None:
 def is_complete(yard: Yard, platform: Platform, plan: Plan) -> bool:
     """Whether complete_platform would change nothing."""
     completed = completed_platform(yard, platform.name)
-    if completed is None:
-        return False
+    asked = _asked_for(platform, plan)
+    return completed is not None and all(getattr(completed, name) == value for name, value in asked.items())
+
+
+def _asked_for(platform: Platform, plan: Plan) -> dict[str, Any]:
+    """The part of what is complete that a plan decides."""
     sets = {
         s.name: tuple(sorted(step.fingerprint for step in plan.steps if s.name in step.sets)) for s in platform.sets
     }
-    return completed.sets == tuple(sorted(sets.items()))
+    yanked = {step.fingerprint: step.file.yanked for step in plan.steps if step.sets and step.file.yanked is not None}
+    return {
+        "sets": tuple(sorted(sets.items())),
+        "yanked": tuple(sorted(yanked.items())),
+        "statuses": plan.statuses,
+    }
 
 
 def completed_platform(yard: Yard, name: str) -> Completed | None:
@@ -210,6 +222,8 @@ def completed_from(values: Mapping[str, Any]) -> Completed:
         libc=tuple(values["libc"]) if values["libc"] else None,
         sets=tuple((name, tuple(fingerprints)) for name, fingerprints in values["sets"]),
         wheels=tuple(values["wheels"]),
+        yanked=tuple((fingerprint, reason) for fingerprint, reason in values.get("yanked", ())),
+        statuses=tuple((project, status, reason) for project, status, reason in values.get("statuses", ())),
     )
 
 

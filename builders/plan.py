@@ -52,6 +52,7 @@ class Plan:
 
     platform: str
     steps: tuple[Step, ...]
+    statuses: tuple[tuple[str, str, str], ...] = ()  # (project, status, reason) of those that are not active
 
     def by_fingerprint(self) -> dict[str, Step]:
         """The steps by their fingerprints."""
@@ -216,12 +217,15 @@ def make_plan(ground: Ground, locks: Mapping[str, Lock], build_locks: Mapping[Ke
     planner = Planner(ground, build_locks)
     sets: dict[str, set[str]] = {}
     chains: dict[str, tuple[str, ...]] = {}
+    statuses: dict[str, tuple[str, str]] = {}
     for name in sorted(locks):
         found = chains_of(locks[name])
         for package in locks[name].packages:
             step = planner.step(package)
             sets.setdefault(step.fingerprint, set()).add(name)
             chains.setdefault(step.fingerprint, found.get(package.name, (package.name,)))
+            if package.status:
+                statuses[package.name] = package.status
     steps = planner.all_made()
     _chain_environments(steps, chains)
     return Plan(
@@ -235,6 +239,7 @@ def make_plan(ground: Ground, locks: Mapping[str, Lock], build_locks: Mapping[Ke
             )
             for name, step in zip(_names(steps), steps, strict=True)
         ),
+        statuses=tuple((project, *status) for project, status in sorted(statuses.items())),
     )
 
 
@@ -279,7 +284,11 @@ def plan_to_json(plan: Plan) -> bytes:
 
 def plan_from_json(values: Mapping[str, Any]) -> Plan:
     """A plan from what its JSON says."""
-    return Plan(platform=values["platform"], steps=tuple(_step_from(step) for step in values["steps"]))
+    return Plan(
+        platform=values["platform"],
+        steps=tuple(_step_from(step) for step in values["steps"]),
+        statuses=tuple((project, status, reason) for project, status, reason in values["statuses"]),
+    )
 
 
 def _step_from(values: dict[str, Any]) -> Step:

@@ -10,7 +10,7 @@ import re
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from builders.errors import FetchError, ResolutionError
 from builders.gateway import Gateway
 from builders.jobs import Executor, Input, Job, Network
-from builders.pages import IndexFile
+from builders.pages import IndexFile, Status
 from builders.platforms import Limits
 
 _ALWAYS = "--quiet --no-config --no-python-downloads --no-header --no-progress --color never"
@@ -55,11 +55,15 @@ class Place:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
-    """uv's answer: the lock with the real URLs, who asked for what ("" is the set itself), and what is yanked."""
+    """uv's answer: the lock with the real URLs, who asked for what ("" is the set itself), and what the index says.
+
+    `yanked` are reasons by file name, `statuses` those of projects that are not active.
+    """
 
     pylock: str
     asked_by: dict[str, tuple[str, ...]]
     yanked: dict[str, str]
+    statuses: dict[str, Status]
 
 
 def resolve(
@@ -144,9 +148,10 @@ def _answer(
     if not lock.is_file():
         said = (out / f"{name}.error.txt").read_text(errors="replace")
         return _no_solution(request, said.replace(gateway.index_url, "the index"), gateway.failures)
-    yanked: dict[str, str] = {}
-    text = _with_real_urls(lock.read_text(), gateway, partial(place, request), yanked)
-    return Resolved(pylock=text, asked_by=_asked_by((out / f"{name}.pins.txt").read_text()), yanked=yanked)
+    told = _Told()
+    text = _with_real_urls(lock.read_text(), gateway, partial(place, request), told)
+    asked_by = _asked_by((out / f"{name}.pins.txt").read_text())
+    return Resolved(pylock=text, asked_by=asked_by, yanked=told.yanked, statuses=told.statuses)
 
 
 def _no_solution(request: Request, said: str, failures: Sequence[str]) -> ResolutionError:
@@ -169,16 +174,27 @@ def _no_solution(request: Request, said: str, failures: Sequence[str]) -> Resolu
     )
 
 
-def _with_real_urls(text: str, gateway: Gateway, place: Callable[[IndexFile], Place], yanked: dict[str, str]) -> str:
-    """uv's lock with the gateway's URLs replaced by where the files really are, and hashes where the index gave none.
+@dataclass(slots=True)
+class _Told:
+    """What the index says of the files in a lock, which uv does not write down."""
 
-    Files that the index calls yanked are added to `yanked`.
-    """
+    yanked: dict[str, str] = field(default_factory=dict)
+    statuses: dict[str, Status] = field(default_factory=dict)
+
+    def hear(self, url: str, file: IndexFile) -> None:
+        """Note what is to be known of a file that uv names by a URL of the gateway: …/<project>/<file>."""
+        if file.yanked is not None:
+            self.yanked[file.filename] = file.yanked
+        if file.status is not None:
+            self.statuses[url.split("/")[-2]] = file.status
+
+
+def _with_real_urls(text: str, gateway: Gateway, place: Callable[[IndexFile], Place], told: _Told) -> str:
+    """uv's lock with where the files really are for the gateway's URLs, and with hashes where the index gave none."""
 
     def replace(match: re.Match[str]) -> str:
         file = gateway.original(match["url"])
-        if file.yanked is not None:
-            yanked[file.filename] = file.yanked
+        told.hear(match["url"], file)
         where = place(file)
         if '"' in where.value or "\\" in where.value or not where.value.isprintable():
             raise FetchError(f"the index names a file by an address that no lock can hold: {where.value!r}")

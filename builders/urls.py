@@ -181,9 +181,9 @@ def hide(text: str) -> str:
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*:)?//", text)
     start = scheme.end() if scheme else 0
     authority = re.split(r"[/?#]", text[start:], maxsplit=1)[0]
-    at = text.rfind("@", start, start + len(authority))
-    if at < 0 and ":" in authority and not authority.rpartition(":")[2].isdigit():
-        at = text.rfind("@")  # a password with a '/' or '?' in it that nobody escaped
+    at = -1
+    if "@" in authority or (":" in authority and not authority.rpartition(":")[2].isdigit()):
+        at = text.rfind("@")  # the last one there is: a password may have '@', '/', '?' and '#' that nobody escaped
     if at >= 0:
         text = text[:start] + HIDDEN + text[at:]
     head, mark, query = text.partition("?")

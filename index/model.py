@@ -124,8 +124,9 @@ class PublishedPlatform:
     """One platform's whole publication: `wheels` is everything ever published for it and not pruned, oldest first.
 
     `python` is the full version ("3.9.2"), `tags` what its pip accepts (best first), `libc` glibc's version or None,
-    `sets` the current ones; their wheels need not be repeated in `wheels`. For people alone: `image` it stands for,
-    whether its sets are `proven` and, if not, why they are `unproven`, and when it last `changed` (RFC 3339, UTC).
+    `sets` the current ones; their wheels need not be repeated in `wheels`. `statuses` (project, status, reason) are
+    PEP 792's for projects that are not active. For people alone: `image` it stands for, whether its sets are `proven`
+    and, if not, why they are `unproven`, and when it last `changed` (RFC 3339, UTC).
     """
 
     name: str
@@ -134,6 +135,7 @@ class PublishedPlatform:
     libc: tuple[int, int] | None
     wheels: tuple[Wheel, ...]
     sets: tuple[PublishedSet, ...] = ()
+    statuses: tuple[tuple[str, str, str], ...] = ()
     image: str = ""
     proven: bool = False
     unproven: str = ""

@@ -11,7 +11,7 @@ from html import escape
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.utils import NormalizedName
 
@@ -61,6 +61,44 @@ def test_json_and_html_say_the_same() -> None:
         f'data-yanked="broken &lt;b&gt;" data-core-metadata="sha256={B}">foo</a>'
     )
     assert from_json.files == from_html.files == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "read"),
+    [
+        ("archived", "moved <b>", ("archived", "moved <b>")),
+        ("deprecated", None, ("deprecated", "")),
+        ("quarantined", "\x1b[2J", ("quarantined", "\\x1b[2J")),
+        ("active", "", None),
+        ("sold", "", None),
+        (None, None, None),
+    ],
+)
+def test_the_status_of_a_project_is_read_from_both_forms(
+    status: str | None, reason: str | None, read: tuple[str, str] | None
+) -> None:
+    """PEP 792: every file tells its project's status; active is what goes without saying, an unknown one is no word."""
+    said = {key: value for key, value in (("status", status), ("reason", reason)) if value is not None}
+    page = {"meta": {"api-version": "1.4"}, "name": "foo", "project-status": said, "files": [entry()]}
+    from_json = parse_page(json.dumps(page).encode(), JSON_TYPE, PAGE, project=FOO)
+    metas = "".join(
+        f'<meta name="pypi:project-status{suffix}" content="{escape(value)}">'
+        for suffix, value in (("", status), ("-reason", reason))
+        if value is not None
+    )
+    from_html = read_html(f'{metas}<a href="/files/foo-1.0.tar.gz#sha256={A}">foo</a>')
+    assert from_json.files == from_html.files
+    assert [file.status for file in from_json.files] == [read]
+
+
+@pytest.mark.parametrize(
+    "said", ["archived", ["archived"], {"status": ["archived"]}, {"status": "archived", "reason": 7}]
+)
+def test_a_status_of_another_shape_is_no_error(said: object) -> None:
+    """What the files are does not hang on it."""
+    page = {"meta": {"api-version": "1.4"}, "name": "foo", "project-status": said, "files": [entry()]}
+    listing = parse_page(json.dumps(page).encode(), JSON_TYPE, PAGE, project=FOO)
+    assert [file.status for file in listing.files] in ([None], [("archived", "")])
 
 
 def test_older_spellings_are_understood() -> None:
@@ -283,6 +321,8 @@ def test_a_password_is_kept_and_never_printed(user: str, secret: str, path: str)
 
 
 @given(NAMES, SECRETS)
+@example("0", "01@#")
+@example("0", "a@b#c")
 def test_a_password_in_a_text_that_is_no_url_is_hidden_too(host: str, secret: str) -> None:
     """The message about a URL that cannot be read is the likeliest place for a leak."""
     text = f"https://user:Zq{secret}Zq@{host}/\\"
