@@ -65,9 +65,9 @@ def test_the_verifier_stands_alone() -> None:
 
 
 def test_what_runs_on_a_platform_stands_alone() -> None:
-    """The scripts of builders/inside run in images: beside the standard library, only `packaging` is carried there."""
+    """The scripts of builders/inside run in images, where `packaging` is carried; pip is in every build environment."""
     inside = [module for module in modules() if module.startswith("builders/inside/")]
-    assert set().union(*map(packages_of, inside)) - sys.stdlib_module_names <= {"packaging"}
+    assert set().union(*map(packages_of, inside)) - sys.stdlib_module_names <= {"packaging", "pip"}
 
 
 @pytest.mark.parametrize("words", [["list"], ["list", "--all"], ["help", "index"]])
