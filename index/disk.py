@@ -6,6 +6,7 @@ Calls take a `dir_fd`: half the cost of pathlib's, and the folder stays the one 
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -54,9 +55,14 @@ class Root:
         with open(path, "rb", opener=self._opener) as file:
             return file_digest(file, "sha256").hexdigest()
 
-    def target(self, path: str) -> str:
-        """Where a link leads."""
-        return os.readlink(path, dir_fd=self.fd)
+    def target(self, path: str) -> str | None:
+        """Where a link leads; None where there is none."""
+        try:
+            return os.readlink(path, dir_fd=self.fd)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}:  # the last: something else than a link
+                return None
+            raise
 
     def names(self, folder: str) -> list[os.DirEntry[str]]:
         """What is in a folder: folders first, then links, then files, so that nothing is shown before what it needs."""

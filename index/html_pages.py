@@ -28,13 +28,17 @@ def root_page(projects: Iterable[str]) -> str:
     return _page("Simple index", links)
 
 
-def flat_page(platform: str, wheels: Iterable[Wheel]) -> str:
-    """What `pip install --no-index -f URL` and wget read of a platform's folder, where a server lists none.
+def flat_page(platform: str, links: Iterable[str]) -> str:
+    """What `pip install --no-index -f URL` and wget read of a platform's folder, where a server lists none."""
+    return _page(f"Wheels for {platform}", "".join(links))
+
+
+def flat_links(wheels: Iterable[Wheel]) -> str:
+    """Lines of that page.
 
     pip reads it for `-f DIR` too, and would ask for any .metadata that it names: there is none in this folder.
     """
-    links = "".join(_link(wheel, quoted(wheel.filename), metadata=False) for wheel in wheels)
-    return _page(f"Wheels for {platform}", links)
+    return "".join(_link(wheel, quoted(wheel.filename), metadata=False) for wheel in wheels)
 
 
 @lru_cache(maxsize=16384)
