@@ -97,7 +97,7 @@ class Root:
         state = self.state(path)
         return state is not None and stat.S_ISDIR(state.st_mode)
 
-    def write(self, path: str, pieces: Iterable[bytes]) -> None:
+    def write(self, path: str, pieces: Iterable[bytes | memoryview]) -> None:
         """A new file; its folder exists. Not durable before `sync`."""
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=self.fd)
         try:

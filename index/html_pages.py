@@ -24,7 +24,7 @@ def project_page(project: str, wheels: Iterable[Wheel], *, up: str) -> str:
 
 def root_page(projects: Iterable[str]) -> str:
     """Every project of one index: "the text of the anchor tag MUST be the name of the project", the link its folder."""
-    links = "".join(f'<a href="{markup(quoted(name))}/">{markup(name)}</a><br>\n' for name in projects)
+    links = "".join(f'<a href="{escape(quoted(name))}/">{escape(cleaned(name))}</a><br>\n' for name in projects)
     return _page("Simple index", links)
 
 

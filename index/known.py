@@ -62,15 +62,16 @@ class Known:
         lines = self._lines
         return lines is not None and all(lines.state(path) == state for path, state in states.items())
 
-    def printed(self, states: Mapping[str, State]) -> Iterator[bytes]:
+    def printed(self, states: Mapping[str, State]) -> Iterator[bytes | memoryview]:
         """The next manifest: of these states, and what was not expected to change."""
         if self._lines is None:
-            return manifest.printed(states)
+            yield from manifest.printed(states)
+            return
         for path in self.left:
             self._lines.change(path, None)
         for path, state in states.items():
             self._lines.change(path, state)
-        return self._lines.printed()
+        yield from self._lines.printed()
 
     def untouched(self, root: Root, part: Part) -> bool:
         """Whether everything of a project is as the last publication left it, by what the folders and pages say."""

@@ -6,7 +6,6 @@ It names no time and no host, and not itself.
 from __future__ import annotations
 
 import json
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from json.encoder import encode_basestring_ascii
 
@@ -46,30 +45,61 @@ class Lines:
 
     def __init__(self, text: bytes) -> None:
         """Of what `printed` gave, and of nothing else."""
-        self._lines = text[len(_HEAD) + 1 : -len(_END)].split(_BETWEEN) if len(text) > len(_HEAD + _END) else []
+        self._text = text
+        self._changes: dict[str, State | None] = {}
+        self._end = max(len(text) - len(_END), len(_HEAD) + 1)
 
     def state(self, path: str) -> State | None:
-        """Of one path; None where it is not in there."""
-        place = self._place(path)
-        if place == len(self._lines) or _path_of(self._lines[place]) != path:
-            return None
-        return parsed(b"%s%s}}" % (_HEAD, self._lines[place]))[path]
+        """Of one path in the text; None where it is not in there."""
+        start, end = self._place(path)
+        return parsed(b"%s%s}}" % (_HEAD, self._text[start:end]))[path] if end > start else None
 
     def change(self, path: str, state: State | None) -> None:
         """Set one path's state, or take it away."""
-        place = self._place(path)
-        there = place < len(self._lines) and _path_of(self._lines[place]) == path
-        self._lines[place : place + there] = [] if state is None else [_line(path, state).encode()]
+        self._changes[path] = state
 
-    def printed(self) -> Iterator[bytes]:
+    def printed(self) -> Iterator[bytes | memoryview]:
         """What the function of this name gives for the same states."""
         yield _HEAD
-        for start in range(0, len(self._lines), _PIECE):
-            yield (_BETWEEN if start else b"\n") + _BETWEEN.join(self._lines[start : start + _PIECE])
+        between = b"\n"
+        for piece in self._pieces():
+            yield between
+            yield piece
+            between = _BETWEEN
         yield _END
 
-    def _place(self, path: str) -> int:
-        return bisect_left(self._lines, path, key=_path_of)
+    def _pieces(self) -> Iterator[bytes | memoryview]:
+        """Lines that stay, as many as stand together, and changed ones; without what stands between them."""
+        text, at = memoryview(self._text), len(_HEAD) + 1
+        for path in sorted(self._changes):
+            start, end = self._place(path)
+            if at < start:
+                yield text[at : start - len(_BETWEEN) if start < self._end else start]
+            state = self._changes[path]
+            if state is not None:
+                yield _line(path, state).encode()
+            at = max(at, end + len(_BETWEEN) if end > start else start)
+        if at < self._end:
+            yield text[at : self._end]
+
+    def _place(self, path: str) -> tuple[int, int]:
+        """Where the path's line starts and ends; where it would start, twice, if there is none."""
+        low, high = len(_HEAD) + 1, self._end
+        while low < high:
+            start = max(self._text.rfind(b"\n", low, (low + high) // 2) + 1, low)
+            end = self._line_end(start)
+            found = _path_of(self._text[start:end])
+            if found == path:
+                return start, end
+            if found < path:
+                low = min(end + len(_BETWEEN), self._end)
+            else:
+                high = start
+        return low, low
+
+    def _line_end(self, start: int) -> int:
+        end = self._text.find(_BETWEEN, start, self._end)
+        return self._end if end < 0 else end
 
 
 def _path_of(line: bytes) -> str:

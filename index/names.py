@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import lru_cache
 from itertools import chain
 from urllib.parse import quote
 
@@ -55,10 +54,9 @@ def quoted(name: str) -> str:
     return name if _NEEDS_NO_QUOTING.fullmatch(name) else quote(name, safe="")
 
 
-@lru_cache(maxsize=4096)
 def cleaned(text: str) -> str:
     """Free text from outside without control characters, so that HTML and JSON can say the same of it."""
-    return _CONTROL.sub(" ", text)
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
 
 
 def checked_platforms(platforms: tuple[PublishedPlatform, ...]) -> None:

@@ -7,6 +7,7 @@ given ─> key                            (the same key: a memo knows all the re
 
 from __future__ import annotations
 
+import marshal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from index.parts import Held, Part, notes
 from index.people_projects import Holdings, about_page, needs, row
 
 _FIELDS = attrgetter(*(field.name for field in fields(Entry)))
+_MARSHAL = 2  # the last version in which equal values always make equal bytes; nobody reads them back
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +49,12 @@ class Given:
 
     def key(self, base: bytes) -> str:
         """Hash of everything that its part, pages, links and files are made of, its neighbours' names excepted."""
-        numbers: dict[int, int] = {}
-        each: list[object] = []
-        for wheel in chain(*self.wheels):
-            if numbers.setdefault(id(wheel), len(numbers)) == len(each):
-                each.append(_FIELDS(wheel))
-        order = [(p.name, [numbers[id(one)] for one in wheels])
-                 for p, wheels in zip(self.platforms, self.wheels, strict=True)]  # fmt: skip
-        return sha256(base + repr((each, order)).encode(errors="backslashreplace")).hexdigest()
+        places = list(map(id, chain(*self.wheels)))  # one record may be on several platforms, and in several sets
+        each = dict(zip(places, chain(*self.wheels), strict=True))
+        numbers = {place: number for number, place in enumerate(each)} if len(each) < len(places) else {}
+        held = [(platform.name, len(wheels)) for platform, wheels in zip(self.platforms, self.wheels, strict=True)]
+        whole = (held, [numbers[place] for place in places if numbers], list(map(_FIELDS, each.values())))
+        return sha256(base + marshal.dumps(whole, _MARSHAL)).hexdigest()
 
 
 def given(platforms: Sequence[PublishedPlatform]) -> dict[str, Given]:
