@@ -12,9 +12,10 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
 
@@ -41,6 +42,10 @@ class Root:
             return os.stat(path, dir_fd=self.fd, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def looker(self) -> Callable[[str], os.stat_result]:
+        """The same for who asks 200,000 times: where there is nothing it raises."""
+        return partial(os.stat, dir_fd=self.fd, follow_symlinks=False)
 
     def read(self, path: str) -> bytes:
         """A small file's bytes; empty where there is none."""

@@ -75,14 +75,18 @@ class Known:
 
     def untouched(self, root: Root, part: Part) -> bool:
         """Whether everything of a project is as the last publication left it, by what the folders and pages say."""
-        for path, size in zip(part.pages(), part.sizes, strict=True):
-            state = root.state(path)
-            if state is None or state.st_ctime_ns >= self.since or not _is_page(state, size):
-                return False
-        for folder in part.folders():
-            state = root.state(folder)
-            if state is None or state.st_ctime_ns >= self.since or not stat.S_ISDIR(state.st_mode):
-                return False
+        since, look = self.since, root.looker()
+        try:
+            for path, size in zip(part.pages(), part.sizes, strict=True):
+                state = look(path)
+                if state.st_ctime_ns >= since or state.st_size != size or not _is_readable(state):
+                    return False
+            for folder in part.folders():
+                state = look(folder)
+                if state.st_ctime_ns >= since or not stat.S_ISDIR(state.st_mode):
+                    return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False
         return all(self._has_links(root, held.platform, part.links(held)) for held in part.held)
 
     def _has_links(self, root: Root, folder: str, links: Iterable[tuple[str, str]]) -> bool:
@@ -94,7 +98,7 @@ class Known:
     def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
         """Whether this file is there, whole, and readable by everybody. Each path is asked for once, here and below."""
         state, before = root.state(path), self.left.pop(path, None)
-        if state is None or not _is_page(state, wanted[0]):
+        if state is None or state.st_size != wanted[0] or not _is_readable(state):
             return False
         if state.st_ctime_ns < self.since and before == wanted:
             return True
@@ -135,6 +139,6 @@ class Known:
         return self._folder[1]
 
 
-def _is_page(state: os.stat_result, size: int) -> bool:
-    """A file of this size that everybody may read."""
-    return stat.S_ISREG(state.st_mode) and state.st_size == size and state.st_mode & 0o444 == 0o444
+def _is_readable(state: os.stat_result) -> bool:
+    """A file that everybody may read."""
+    return state.st_mode & 0o170444 == stat.S_IFREG | 0o444

@@ -14,34 +14,34 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from index.parts import Part
+from index.parts import RECORD, UNIT, Part
 from index.projects import code
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memo:
-    """One line for each project, the paths that are no project's own, and the manifest (its hash) beside all that."""
+    """One record for each project, the paths that are no project's own, and the manifest (its hash) beside all that."""
 
     manifest: str
     paths: tuple[str, ...]
-    lines: Mapping[str, str]
+    records: Mapping[str, str]
 
     @property
     def names(self) -> frozenset[str]:
         """Of the projects."""
-        return frozenset(self.lines)
+        return frozenset(self.records)
 
     def part(self, name: str, key: str) -> Part | None:
         """A project's part, if its key is still the same."""
-        line = self.lines.get(name, "")
-        return Part.parsed(line) if line.startswith(f"{name}\t{key}\t") else None
+        record = self.records.get(name, "")
+        return Part.parsed(record) if record.startswith(f"{name}{UNIT}{key}{UNIT}") else None
 
     def before(self, name: str) -> Part:
         """A project's part as it was."""
-        return Part.parsed(self.lines[name])
+        return Part.parsed(self.records[name])
 
 
-EMPTY = Memo(manifest="", paths=(), lines={})
+EMPTY = Memo(manifest="", paths=(), records={})
 
 
 def read_memo(path: Path) -> Memo:
@@ -51,15 +51,15 @@ def read_memo(path: Path) -> Memo:
         said = json.loads(head)
         if said["code"] != code() or said["sha256"] != sha256(body).hexdigest():
             return EMPTY
-        lines = {line[: line.index("\t")]: line for line in body.decode().split("\n")[:-1]}
-        return Memo(manifest=said["manifest"], paths=tuple(said["paths"]), lines=lines)
+        records = {record[: record.index(UNIT)]: record for record in body.decode().split(RECORD)[:-1]}
+        return Memo(manifest=said["manifest"], paths=tuple(said["paths"]), records=records)
     except (OSError, ValueError, KeyError, TypeError):
         return EMPTY
 
 
-def write_memo(path: Path, *, manifest: str, paths: Iterable[str], lines: Iterable[str]) -> None:
+def write_memo(path: Path, *, manifest: str, paths: Iterable[str], records: Iterable[str]) -> None:
     """Keep it, durably. One that cannot be written is one that is missing, and fails nothing."""
-    body = "".join(f"{line}\n" for line in lines).encode()
+    body = "".join(f"{record}{RECORD}" for record in records).encode()
     said = {"code": code(), "manifest": manifest, "sha256": sha256(body).hexdigest(), "paths": list(paths)}
     beside = path.with_name(f".{path.name}.new")
     try:

@@ -1,6 +1,6 @@
 """What the whole tree must know of one project, to write the pages that name all projects without looking at it again.
 
-A part is text through and through, so that a memo can hold it as one line: see `Part.line`.
+A part is text through and through, so that a memo can hold it as one record: see `Part.record`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from index.catalog import Decision
-from index.names import page_of, pool_folder
+from index.names import POOL, page_of, pool_folder
 
-_TAB = "\t"  # in no column: names, markup and JSON have no control characters
+UNIT, RECORD = "\x1f", "\x1e"  # ASCII's own separators: names, markup and JSON have no control character but "\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,12 +27,12 @@ class Held:
     html: str
 
     def columns(self) -> tuple[str, str, str, str]:
-        """Its part of a line."""
+        """Its part of a record."""
         return (
             self.platform,
             f"{self.wheels} {self.size}",
             " ".join(map(str, self.linked)),
-            self.html.replace("\n", "\v"),
+            self.html,
         )
 
 
@@ -67,7 +67,7 @@ class Part:
 
     def folders(self) -> list[str]:
         """Those of its files in the pool."""
-        return [pool_folder(sha256) for sha256 in self.files[::2]]
+        return [f"{POOL}/{sha256[:2]}/{sha256}" for sha256 in self.files[::2]]
 
     def links(self, held: Held) -> Iterator[tuple[str, str]]:
         """(path, target) of each link in a platform's folder."""
@@ -93,17 +93,17 @@ class Part:
             files = tuple((sha256, name) for sha256, name in kept)
             yield platform, Decision(project=self.name, filename=filename, text=text, kept=files)
 
-    def line(self) -> str:
-        """One line for a memo."""
+    def record(self) -> str:
+        """For a memo."""
         held = chain(*(one.columns() for one in self.held))
         sizes, counts = " ".join(map(str, self.sizes)), f"{self.wheels} {self.size}"
         files, offered = "/".join(self.files), "offered" if self.offered else ""
-        return _TAB.join((self.name, self.key, offered, counts, self.row, self.notes, files, sizes, *held))
+        return UNIT.join((self.name, self.key, offered, counts, self.row, self.notes, files, sizes, *held))
 
     @classmethod
-    def parsed(cls, line: str) -> Part:
-        """What `line` was given."""
-        name, key, offered, counts, row, notes, files, sizes, *held = line.split(_TAB)
+    def parsed(cls, record: str) -> Part:
+        """What `record` was given."""
+        name, key, offered, counts, row, notes, files, sizes, *held = record.split(UNIT)
         wheels, size = counts.split()
         return cls(
             name=name,
@@ -129,7 +129,6 @@ def notes(needs: Mapping[str, Sequence[str]], decisions: Sequence[tuple[str, Dec
 
 def _held(platform: str, counts: str, linked: str, html: str) -> Held:
     wheels, size = counts.split()
-    html = html.replace("\v", "\n")
     return Held(
         platform=platform, wheels=int(wheels), size=int(size), linked=tuple(map(int, linked.split())), html=html
     )

@@ -18,6 +18,7 @@ from itertools import chain
 from pathlib import Path
 
 from index import manifest
+from index.collector import collector_paused
 from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
 from index.known import STAGE, Known
@@ -74,6 +75,7 @@ class _Staged:
         )
 
 
+@collector_paused()
 def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None) -> Published:
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
@@ -209,13 +211,13 @@ def _remember(path: Path | None, tree: Tree, staged: _Staged, same: frozenset[st
     """The last thing of all: what the next publication need not do again, beside this manifest."""
     if path is None or (tree.memo.manifest == digest and same == tree.memo.names):
         return
-    lines = (tree.memo.lines[name] if name in same else _line(part, staged) for name, part in tree.parts.items())
-    write_memo(path, manifest=digest, paths=tree.files, lines=lines)
+    records = (tree.memo.records[name] if name in same else _record(part, staged) for name, part in tree.parts.items())
+    write_memo(path, manifest=digest, paths=tree.files, records=records)
 
 
-def _line(part: Part, staged: _Staged) -> str:
+def _record(part: Part, staged: _Staged) -> str:
     sizes = (staged.states[page] for page in part.pages())
-    return replace(part, sizes=tuple(state[0] for state in sizes if isinstance(state, tuple))).line()
+    return replace(part, sizes=tuple(state[0] for state in sizes if isinstance(state, tuple))).record()
 
 
 def _bring(root: Root, staged: str, place: str) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from index import html_pages, json_pages
 from index.catalog import Decision, Metadata
+from index.collector import collector_paused
 from index.memo import EMPTY, Memo
 from index.model import PublishedPlatform
 from index.names import checked_platforms, checked_wheels, unshared_names
@@ -75,6 +76,7 @@ class Tree:
                 yield from part.links(held)
 
 
+@collector_paused()
 def tree(
     platforms: Sequence[PublishedPlatform],
     *,

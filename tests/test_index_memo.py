@@ -275,7 +275,7 @@ def test_any_damage_to_the_memo_is_seen(public: Path, store: Shelves) -> None:
         assert read_memo(memo) == EMPTY
         memo.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
         damaged = read_memo(memo)
-        assert damaged == EMPTY or (place < head and damaged.lines == read_good(memo, good).lines), place
+        assert damaged == EMPTY or (place < head and damaged.records == read_good(memo, good).records), place
 
 
 def read_good(memo: Path, good: bytes) -> module.Memo:
@@ -371,17 +371,17 @@ def test_a_key_is_made_of_every_field() -> None:
     assert {field.name for field in fields(Entry)} == asked
 
 
-def test_parts_come_back_from_their_lines(store: Shelves) -> None:
+def test_parts_come_back_from_their_records(store: Shelves) -> None:
     """What a memo keeps of a project is all of it."""
     wheels = [*some(store), store.wheel("base", "2.0", body="again"), store.wheel("app", "3.0", yanked="<\x85>\t")]
     whole = tree([platform("box", wheels), platform("a", wheels[:3])], url=None, metadata=store.metadata)
     for part in whole.parts.values():
-        assert Part.parsed(replace(part, sizes=(1, 22)).line()) == replace(part, sizes=(1, 22))
+        assert Part.parsed(replace(part, sizes=(1, 22)).record()) == replace(part, sizes=(1, 22))
         assert json.loads(part.row)[0] == part.name
 
 
 def test_a_memo_comes_back(tmp_path: Path) -> None:
     """As it was written."""
-    write_memo(tmp_path / "memo", manifest="ab", paths=["x", "ü\n"], lines=["a\tb", "ü\tc"])
+    write_memo(tmp_path / "memo", manifest="ab", paths=["x", "ü\n"], records=["a\x1fb", "ü\x1fc\n"])
     back = read_memo(tmp_path / "memo")
-    assert (back.manifest, back.paths, dict(back.lines)) == ("ab", ("x", "ü\n"), {"a": "a\tb", "ü": "ü\tc"})
+    assert (back.manifest, back.paths, dict(back.records)) == ("ab", ("x", "ü\n"), {"a": "a\x1fb", "ü": "ü\x1fc\n"})
