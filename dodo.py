@@ -231,6 +231,7 @@ class Tree:
     def __init__(self) -> None:
         self.decisions: tuple[str, ...] = ()
         self._kept = YARD.folder / "published.json"
+        self._memo = YARD.folder / "published.memo"
 
     def is_current(self) -> bool:
         """Whether public/ is what was last published, and that was all that is complete."""
@@ -245,6 +246,7 @@ class Tree:
     def publish(self) -> None:
         """Bring public/ up to what is complete; one thread at a time."""
         from index.errors import TreeError
+        from index.memo import read_memo
         from index.publish import publish
         from index.tree import tree
 
@@ -260,8 +262,9 @@ class Tree:
                     url=WORKSPACE.publish_url,
                     metadata=self._metadata,
                     incomplete=standing.incomplete(YARD),
+                    memo=read_memo(self._memo),
                 )
-                published = publish(PUBLIC, made, blob=YARD.store.blob)
+                published = publish(PUBLIC, made, blob=YARD.store.blob, memo=self._memo)
             except TreeError as error:
                 YARD.progress.done("public", outcome="failed")
                 raise PublishError(error.reason, hint=error.hint) from error

@@ -19,6 +19,7 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
+from index.memo import EMPTY, Memo, read_memo
 from index.model import Entry, PublishedPlatform, PublishedSet
 from index.publish import is_current, publish
 from index.tree import Tree, tree
@@ -91,7 +92,7 @@ def records(count: int) -> list[Entry]:
     ]
 
 
-def made(wheels: list[Entry], store: Path) -> Tree:
+def made(wheels: list[Entry], store: Path, memo: Memo = EMPTY) -> Tree:
     """The tree of one platform with all of these and one set of the first hundred."""
     one = PublishedPlatform(
         name="debian-bullseye",
@@ -101,7 +102,7 @@ def made(wheels: list[Entry], store: Path) -> Tree:
         wheels=tuple(wheels),
         sets=(PublishedSet(name="base", wheels=tuple(wheels[:100])),),
     )
-    return tree([one], url=None, metadata=lambda digest: blob_of(store)(digest).read_bytes())
+    return tree([one], url=None, metadata=lambda digest: blob_of(store)(digest).read_bytes(), memo=memo)
 
 
 def blob_of(store: Path) -> Callable[[str], Path]:
@@ -113,8 +114,8 @@ def bare_loop(store: Path, count: int) -> float:
     """Everything that the tree holds, from memory."""
     whole = made(records(count), store)
     pages = list(whole.pages())
-    pool = [(path, str(blob_of(store)(one.sha256))) for path, one in whole.pool.items()]
-    links = list(whole.links.items())
+    pool = [(path, str(blob_of(store)(one.sha256))) for path, one in whole.pool(whole.parts)]
+    links = list(whole.links(whole.parts))
     start = time.perf_counter()
     root = tempfile.mkdtemp(dir=store) + "/"
     folders: set[str] = set()
@@ -143,6 +144,7 @@ def first(store: Path, count: int) -> float:
     """From records to a whole tree where there is none."""
     if (store / "public").exists():
         (store / "public").rename(tempfile.mkdtemp(dir=store) + "/public")
+        (store / "memo").unlink()
     return again(store, count)
 
 
@@ -150,7 +152,8 @@ def again(store: Path, count: int) -> float:
     """From records to a tree that is there already."""
     wheels = records(count)
     start = time.perf_counter()
-    publish(store / "public", made(wheels, store), blob=blob_of(store))
+    whole = made(wheels, store, read_memo(store / "memo"))
+    publish(store / "public", whole, blob=blob_of(store), memo=store / "memo")
     return time.perf_counter() - start
 
 
@@ -159,7 +162,8 @@ def one_changed(store: Path, count: int) -> float:
     wheels = records(count)
     wheels[7] = replace(wheels[7], yanked="broken")
     start = time.perf_counter()
-    publish(store / "public", made(wheels, store), blob=blob_of(store))
+    whole = made(wheels, store, read_memo(store / "memo"))
+    publish(store / "public", whole, blob=blob_of(store), memo=store / "memo")
     return time.perf_counter() - start
 
 

@@ -1,4 +1,4 @@
-"""Who offers what: one platform's own shelf, and the rules by which several become the merged index.
+"""Who offers what of one project: a platform's own shelf, and the rules by which several become the merged index.
 
 The one promise: no client is ever offered a wheel that does not run on it. What a tag says, clients check themselves;
 what no tag says is decided here, and every decision is a sentence.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from email.parser import BytesHeaderParser
-from itertools import groupby
+from functools import lru_cache
 
 from packaging.version import InvalidVersion, Version
 
@@ -25,34 +25,41 @@ class Decision:
     project: str
     filename: str
     text: str
-    kept: tuple[Wheel, ...] = ()  # bytes that stay in the pool although no page of the simple API names them
+    kept: tuple[tuple[str, str], ...] = ()  # (sha256, file name) of bytes that stay in the pool, on no index page
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shelf:
-    """What one index offers: one wheel for each file name, by project, version, file name."""
+    """What one index offers of a project: one wheel for each file name, by version, file name."""
 
     wheels: tuple[Wheel, ...]
-    decisions: tuple[Decision, ...]
+    decisions: tuple[Decision, ...] = ()
+    kept: tuple[Wheel, ...] = ()  # what the decisions keep
 
 
-def shelf(platform: PublishedPlatform) -> Shelf:
-    """One platform's own. Of two builds under one name, a current set's wins, otherwise the later one."""
-    current = [wheel for one in platform.sets for wheel in one.wheels]
+def shelf(platform: str, wheels: Sequence[Wheel]) -> Shelf:
+    """One platform's own, of wheels in the order in which they came: of two builds under one name the last one wins."""
     chosen: dict[str, Wheel] = {}
     replaced: dict[str, dict[str, Wheel]] = {}
-    for wheel in (*platform.wheels, *current):
+    for wheel in wheels:
         before = chosen.get(wheel.filename)
         if before is not None and before.sha256 != wheel.sha256:
             replaced.setdefault(wheel.filename, {})[before.sha256] = before
             before = None
         chosen[wheel.filename] = _joined(before, wheel) if before else wheel
-    decisions = [_replaced(platform.name, chosen[name], replaced[name]) for name in sorted(replaced)]
-    return Shelf(wheels=tuple(in_order(chosen.values())), decisions=tuple(decisions))
+    ordered = tuple(in_order(chosen.values()))
+    if not replaced:
+        return Shelf(wheels=ordered)
+    kept = {name: _without(chosen[name], replaced[name]) for name in sorted(replaced)}
+    return Shelf(
+        wheels=ordered,
+        decisions=tuple(_replaced(platform, chosen[name], before) for name, before in kept.items()),
+        kept=tuple(wheel for before in kept.values() for wheel in before),
+    )
 
 
 def merged(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], metadata: Metadata) -> Shelf:
-    """The index for everybody, made from each platform's shelf; METADATA is read only where bytes differ."""
+    """What everybody is offered, made from each platform's shelf; METADATA is read only where bytes differ."""
     offers: dict[str, list[tuple[PublishedPlatform, Wheel]]] = {}
     for platform, one in zip(platforms, shelves, strict=True):
         for wheel in one.wheels:
@@ -63,29 +70,24 @@ def merged(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], met
         choice, decision = _decide(candidates, metadata)
         chosen += [choice] if choice else []
         decisions += [decision] if decision else []
-    decisions.sort(key=lambda one: (one.project, one.filename))
-    return Shelf(wheels=tuple(in_order(chosen)), decisions=tuple(decisions))
+    decisions.sort(key=lambda one: one.filename)
+    return Shelf(wheels=tuple(chosen if len(shelves) == 1 else in_order(chosen)), decisions=tuple(decisions))
 
 
 def in_order(wheels: Iterable[Wheel]) -> list[Wheel]:
-    """By project, version, file name. Each version string is parsed once: that is what makes 100,000 wheels quick."""
-    wheels = list(wheels)
-    rank = {text: place for place, text in enumerate(sorted({w.version for w in wheels}, key=_version_key))}
-    return sorted(wheels, key=lambda wheel: (wheel.project, rank[wheel.version], wheel.filename))
-
-
-def by_project(wheels: Iterable[Wheel]) -> Iterable[tuple[str, list[Wheel]]]:
-    """Wheels in order, one project at a time."""
-    for project, group in groupby(wheels, key=lambda wheel: wheel.project):
-        yield project, list(group)
+    """By project, version, file name."""
+    return sorted(wheels, key=lambda wheel: (wheel.project, _version_key(wheel.version), wheel.filename))
 
 
 def _decide(
     candidates: list[tuple[PublishedPlatform, Wheel]], metadata: Metadata
 ) -> tuple[Wheel | None, Decision | None]:
     first = candidates[0][1]
+    one_machine = _is_for_one_machine(first)
+    if len(candidates) == 1 and not one_machine:
+        return first, None
     names = ", ".join(platform.name for platform, _ in candidates)
-    if _is_for_one_machine(first):
+    if one_machine:
         return None, _decision(first, f"is left out: its linux_* tag promises nothing to a machine unlike {names}")
     if all(wheel.sha256 == first.sha256 for _, wheel in candidates):
         joined = first
@@ -153,17 +155,22 @@ def _joined(one: Wheel, other: Wheel) -> Wheel:
     return Entry(**values)
 
 
-def _replaced(platform: str, wheel: Wheel, before: dict[str, Wheel]) -> Decision:
-    kept = tuple(before[sha256] for sha256 in sorted(before) if sha256 != wheel.sha256)
+def _without(wheel: Wheel, before: dict[str, Wheel]) -> list[Wheel]:
+    return [before[sha256] for sha256 in sorted(before) if sha256 != wheel.sha256]
+
+
+def _replaced(platform: str, wheel: Wheel, before: Sequence[Wheel]) -> Decision:
     text = f"was built again on {platform} with other bytes; the earlier file stays for those who have pinned its hash"
-    return _decision(wheel, text, kept)
+    return _decision(wheel, text, tuple((one.sha256, one.filename) for one in before))
 
 
-def _decision(wheel: Wheel, text: str, kept: tuple[Wheel, ...] = ()) -> Decision:
+def _decision(wheel: Wheel, text: str, kept: tuple[tuple[str, str], ...] = ()) -> Decision:
     return Decision(project=wheel.project, filename=wheel.filename, text=f"{wheel.filename} {text}.", kept=kept)
 
 
+@lru_cache(maxsize=65536)
 def _version_key(text: str) -> tuple[bool, Version, str]:
+    """What versions are sorted by; to parse one is slow, and many projects have the same."""
     try:
         return True, Version(text), text
     except InvalidVersion:

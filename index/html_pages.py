@@ -24,17 +24,21 @@ def project_page(project: str, wheels: Iterable[Wheel], *, up: str) -> str:
 
 def root_page(projects: Iterable[str]) -> str:
     """Every project of one index: "the text of the anchor tag MUST be the name of the project", the link its folder."""
-    links = "".join(f'<a href="{markup(quoted(name))}/">{markup(name)}</a><br>\n' for name in projects)
+    links = "".join(f'<a href="{escape(quoted(name))}/">{escape(cleaned(name))}</a><br>\n' for name in projects)
     return _page("Simple index", links)
 
 
-def flat_page(platform: str, wheels: Iterable[Wheel]) -> str:
-    """What `pip install --no-index -f URL` and wget read of a platform's folder, where a server lists none.
+def flat_page(platform: str, links: Iterable[str]) -> str:
+    """What `pip install --no-index -f URL` and wget read of a platform's folder, where a server lists none."""
+    return _page(f"Wheels for {platform}", "".join(links))
+
+
+def flat_links(wheels: Iterable[Wheel]) -> str:
+    """Lines of that page.
 
     pip reads it for `-f DIR` too, and would ask for any .metadata that it names: there is none in this folder.
     """
-    links = "".join(_link(wheel, quoted(wheel.filename), metadata=False) for wheel in wheels)
-    return _page(f"Wheels for {platform}", links)
+    return "".join(_link(wheel, quoted(wheel.filename), metadata=False) for wheel in wheels)
 
 
 @lru_cache(maxsize=16384)

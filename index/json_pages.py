@@ -27,7 +27,7 @@ def project_page(project: str, wheels: Iterable[Wheel], *, up: str) -> str:
 
 def root_page(projects: Iterable[str]) -> str:
     """Every project of one index, by its normalised name."""
-    names = ",\n".join(f'{{"name":{text(name)}}}' for name in projects)
+    names = ",\n".join(f'{{"name":{encode_basestring_ascii(cleaned(name))}}}' for name in projects)
     return f'{{"meta":{{"api-version":"{API_VERSION}"}},"projects":[\n{names}\n]}}\n'
 
 

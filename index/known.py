@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from index import manifest
 from index.disk import Root
-from index.manifest import FileState, State
+from index.manifest import FileState, Lines, State
+from index.parts import Part
 
 STAGE = ".publishing"
 
@@ -23,30 +26,79 @@ class Known:
     """
 
     digest: str  # sha256 of the last manifest
-    left: dict[str, State | None]  # what may lie about, less what was asked for; None: says an unfinished publication
     since: int
     interrupted: bool
-    _folder: tuple[str, tuple[bool, bool]] = field(default=("", (False, False)))
+    left: dict[str, State | None]  # what may lie about, less what was asked for; None: says an unfinished publication
+    _text: bytes
+    _lines: Lines | None = None
+    _folder: tuple[str, tuple[bool, bool]] = ("", (False, False))
+    _flat: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     def read(cls, root: Root) -> Known:
         """From the disk; a manifest that is missing or damaged is as good as none: everything is looked at."""
         text, state = root.read(manifest.NAME), root.state(manifest.NAME)
-        left: dict[str, State | None] = {**manifest.parsed(text)}
+        since = state.st_ctime_ns if state else 0
         interrupted = root.is_folder(STAGE)
-        for entry in root.names(STAGE) if interrupted else ():
+        return cls(digest=sha256(text).hexdigest(), since=since, interrupted=interrupted, left={}, _text=text)
+
+    def expect_all(self, root: Root) -> None:
+        """Everything that is named anywhere may lie about."""
+        self.left.update(manifest.parsed(self._text))
+        self._text = b""
+        for entry in root.names(STAGE) if self.interrupted else ():
             if entry.name.endswith(".json"):
                 for path in manifest.parsed(root.read(f"{STAGE}/{entry.name}")):
-                    left.setdefault(path)
-        since = state.st_ctime_ns if state else 0
-        return cls(digest=sha256(text).hexdigest(), left=left, since=since, interrupted=interrupted)
+                    self.left.setdefault(path)
+
+    def expect(self, paths: Iterable[str]) -> None:
+        """These paths may be written or taken away; of all others the manifest's lines stay."""
+        self._lines = Lines(self._text)
+        self._text = b""
+        self.left.update((path, self._lines.state(path)) for path in paths)
+
+    def says(self, states: Mapping[str, State]) -> bool:
+        """Whether the last manifest is known to say just this of what was expected."""
+        lines = self._lines
+        return lines is not None and all(lines.state(path) == state for path, state in states.items())
+
+    def printed(self, states: Mapping[str, State]) -> Iterator[bytes | memoryview]:
+        """The next manifest: of these states, and what was not expected to change."""
+        if self._lines is None:
+            yield from manifest.printed(states)
+            return
+        for path in self.left:
+            self._lines.change(path, None)
+        for path, state in states.items():
+            self._lines.change(path, state)
+        yield from self._lines.printed()
+
+    def untouched(self, root: Root, part: Part) -> bool:
+        """Whether everything of a project is as the last publication left it, by what the folders and pages say."""
+        since, look = self.since, root.looker()
+        try:
+            for path, size in zip(part.pages(), part.sizes, strict=True):
+                state = look(path)
+                if state.st_ctime_ns >= since or state.st_size != size or not _is_readable(state):
+                    return False
+            for folder in part.folders():
+                state = look(folder)
+                if state.st_ctime_ns >= since or not stat.S_ISDIR(state.st_mode):
+                    return False
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return all(self._has_links(root, held.platform, part.links(held)) for held in part.held)
+
+    def _has_links(self, root: Root, folder: str, links: Iterable[tuple[str, str]]) -> bool:
+        if folder not in self._flat:
+            state = root.state(folder)
+            self._flat[folder] = state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.since
+        return self._flat[folder] or all(root.target(path) == target for path, target in links)
 
     def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
         """Whether this file is there, whole, and readable by everybody. Each path is asked for once, here and below."""
         state, before = root.state(path), self.left.pop(path, None)
-        if state is None or not stat.S_ISREG(state.st_mode) or state.st_size != wanted[0]:
-            return False
-        if state.st_mode & 0o444 != 0o444:
+        if state is None or state.st_size != wanted[0] or not _is_readable(state):
             return False
         if state.st_ctime_ns < self.since and before == wanted:
             return True
@@ -58,8 +110,7 @@ class Known:
         before = self.left.pop(path, None)
         if not exists or (untouched and before == target):
             return exists
-        state = root.state(path)
-        return state is not None and stat.S_ISLNK(state.st_mode) and root.target(path) == target
+        return root.target(path) == target
 
     def pool_state(self, root: Root, path: str, expected: str) -> FileState | None:
         """Size and hash of a pool file that is there and right, None otherwise.
@@ -86,3 +137,8 @@ class Known:
             exists = state is not None and stat.S_ISDIR(state.st_mode)
             self._folder = folder, (exists, state is not None and exists and state.st_ctime_ns < self.since)
         return self._folder[1]
+
+
+def _is_readable(state: os.stat_result) -> bool:
+    """A file that everybody may read."""
+    return state.st_mode & 0o170444 == stat.S_IFREG | 0o444

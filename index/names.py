@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from collections.abc import Iterable
+from itertools import chain
 from urllib.parse import quote
 
 from index.errors import TreeError
@@ -23,14 +24,24 @@ _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9._-]+")
 _LONGEST = 255 - len(".metadata")  # bytes of a name on every usual file system, less what PEP 658 puts behind it
 
 
+def pool_folder(sha256: str) -> str:
+    """Where bytes live for ever: the hash is in the path, so one URL never means two files."""
+    return f"{POOL}/{sha256[:2]}/{sha256}"
+
+
 def pool_path(wheel: Wheel) -> str:
-    """Where these bytes live for ever: the hash is in the path, so one URL never means two files."""
+    """A wheel's place in the pool."""
     return f"{POOL}/{wheel.sha256[:2]}/{wheel.sha256}/{wheel.filename}"
 
 
 def pool_url(wheel: Wheel) -> str:
     """The same place as part of a URL, without the way to the tree's root."""
     return f"{POOL}/{wheel.sha256[:2]}/{wheel.sha256}/{quoted(wheel.filename)}"
+
+
+def page_of(project: str) -> str:
+    """A project's page for people, seen from the tree's root; the names of projects need no quoting."""
+    return f"{ABOUT}/{project}.html"
 
 
 def is_for_people(path: str) -> bool:
@@ -43,10 +54,9 @@ def quoted(name: str) -> str:
     return name if _NEEDS_NO_QUOTING.fullmatch(name) else quote(name, safe="")
 
 
-@lru_cache(maxsize=4096)
 def cleaned(text: str) -> str:
     """Free text from outside without control characters, so that HTML and JSON can say the same of it."""
-    return _CONTROL.sub(" ", text)
+    return text if text.isprintable() else _CONTROL.sub(" ", text)
 
 
 def checked_platforms(platforms: tuple[PublishedPlatform, ...]) -> None:
@@ -61,7 +71,20 @@ def checked_platforms(platforms: tuple[PublishedPlatform, ...]) -> None:
     _raise(findings)
 
 
-def checked_wheels(wheels: tuple[Wheel, ...]) -> None:
+def unshared_names(platforms: Iterable[PublishedPlatform]) -> None:
+    """Refuse a file name that stands for two projects: what one has must never depend on what the other has."""
+    owners: dict[str, str] = {}
+    _raise(
+        [
+            f"{wheel.filename!r} is given for {owners[wheel.filename]!r} and {wheel.project!r}"
+            for platform in platforms
+            for wheel in chain(platform.wheels, *(one.wheels for one in platform.sets))
+            if owners.setdefault(wheel.filename, wheel.project) != wheel.project
+        ]
+    )
+
+
+def checked_wheels(wheels: Iterable[Wheel]) -> None:
     """Refuse wheels whose fields cannot stand in a path or on a page as they are; all at once."""
     findings: list[str] = []
     for wheel in wheels:

@@ -6,22 +6,19 @@ import json
 from collections.abc import Sequence
 from html import escape
 
-from index.catalog import Decision, Shelf
-from index.model import PublishedPlatform, PublishedSet, Wheel
-from index.names import pool_url
-from index.people_parts import elsewhere, head, line, page_of, plural, script, seen, shortened, shown, size
-from index.people_projects import Held, not_yanked
+from index.catalog import Decision
+from index.model import PublishedPlatform, PublishedSet
+from index.names import page_of, pool_folder, quoted
+from index.parts import Part
+from index.people_parts import elsewhere, head, line, plural, script, shown, size
 
 _PLAIN_ROWS = 100  # that stand on the page as it is; a script brings the others as they are asked for
-_VERSIONS = 3  # that a cell of the table names
-_SUMMARY = 120  # characters of it
 _OPEN = 20  # so many decisions are shown without being asked for
 
 
 def front_page(
     platforms: Sequence[PublishedPlatform],
-    shelves: Sequence[Shelf],
-    projects: Sequence[Held],
+    parts: Sequence[Part],
     decisions: Sequence[Decision],
     *,
     incomplete: Sequence[str],
@@ -31,21 +28,21 @@ def front_page(
     scripts = ("front.js",) if url else ("front.js", "here.js")
     return (
         f"{head('Python wheels', up='', scripts=scripts)}"
-        f"<header>\n<h1>Python wheels</h1>\n{_lead(platforms, shelves, projects)}"
+        f"<header>\n<h1>Python wheels</h1>\n{_lead(platforms, parts)}"
         '<nav aria-label="On this page"><ul><li><a href="#platforms">Platforms</a></li>'
         '<li><a href="#install">Install</a></li><li><a href="#merging">Merging</a></li>'
         '<li><a href="#projects">Projects</a></li></ul></nav>\n</header>\n<main id="main">\n'
-        f"{_overview(platforms, shelves, incomplete)}{_install(platforms, url)}{_merging(decisions)}"
-        f"{_projects(platforms, projects)}</main>\n"
+        f"{_overview(platforms, parts, incomplete)}{_install(platforms, url)}{_merging(decisions)}"
+        f"{_projects(platforms, parts)}</main>\n"
         '<footer><p>Machines read <a href="simple/index.html">simple/</a> and <a href="manifest.json">manifest.json</a>'
         ", which has the size and sha256 of every file.</p></footer>\n"
-        f"{_data(platforms, projects)}{''.join(map(script, scripts))}</body>\n</html>\n"
+        f"{_data(parts)}{''.join(map(script, scripts))}</body>\n</html>\n"
     )
 
 
-def _lead(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], projects: Sequence[Held]) -> str:
-    files = {wheel.sha256: wheel.size for shelf in shelves for wheel in shelf.wheels}
-    held = f"{plural(len(projects), 'project')} in {plural(len(files), 'wheel')}, {size(sum(files.values()))}"
+def _lead(platforms: Sequence[PublishedPlatform], parts: Sequence[Part]) -> str:
+    wheels, together = sum(part.wheels for part in parts), sum(part.size for part in parts)
+    held = f"{plural(len(parts), 'project')} in {plural(wheels, 'wheel')}, {size(together)}"
     return (
         f'<p class="lead">{held}, for {plural(len(platforms), "platform")}. '
         "Everything that a set needs is here: installing asks no other server.</p>\n"
@@ -55,10 +52,16 @@ def _lead(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], proj
 # --- platforms --------------------------------------------------------------------------------------------------------
 
 
-def _overview(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], incomplete: Sequence[str]) -> str:
+def _overview(platforms: Sequence[PublishedPlatform], parts: Sequence[Part], incomplete: Sequence[str]) -> str:
+    counts = {platform.name: [0, 0] for platform in platforms}
+    for part in parts:
+        for held in part.held:
+            count = counts[held.platform]
+            count[0] += held.wheels
+            count[1] += held.size
     columns = ("Platform", "Python", "C library", "Image", "State", "Last changed")
     titles = "".join(f'<th scope="col">{title}</th>' for title in columns)
-    rows = "".join(_platform(*pair) for pair in zip(platforms, shelves, strict=True))
+    rows = "".join(_platform(platform, *counts[platform.name]) for platform in platforms)
     waiting = "".join(_incomplete(name) for name in incomplete)
     return (
         '<section aria-labelledby="platforms">\n<h2 id="platforms">Platforms</h2>\n'
@@ -70,7 +73,7 @@ def _overview(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], 
     )
 
 
-def _platform(platform: PublishedPlatform, shelf: Shelf) -> str:
+def _platform(platform: PublishedPlatform, wheels: int, together: int) -> str:
     name = platform.name
     libc = f"glibc {platform.libc[0]}.{platform.libc[1]}" if platform.libc else "not glibc"
     changed = platform.changed
@@ -79,8 +82,8 @@ def _platform(platform: PublishedPlatform, shelf: Shelf) -> str:
         f'<tr role="row" id="platform-{name}"><th scope="row" role="rowheader" class="keep">{name}</th>'
         f"{_cell('Python', shown(platform.python), 'keep')}{_cell('C library', libc, 'keep')}"
         f"{_cell('Image', shown(platform.image) or 'unknown')}{_cell('State', _state(platform))}"
-        f"{_cell('Last changed', when)}{_cell('Wheels', f'{len(shelf.wheels):,}', 'number')}"
-        f"{_cell('Size', size(sum(wheel.size for wheel in shelf.wheels)), 'number')}"
+        f"{_cell('Last changed', when)}{_cell('Wheels', f'{wheels:,}', 'number')}"
+        f"{_cell('Size', size(together), 'number')}"
         f"{_cell('Open', _links(name), 'keep')}</tr>\n"
     )
 
@@ -171,17 +174,18 @@ def _merging(decisions: Sequence[Decision]) -> str:
 
 def _kept(decision: Decision) -> str:
     return "".join(
-        f' <a href="{escape(pool_url(wheel))}#sha256={wheel.sha256}">{wheel.sha256[:12]}</a>' for wheel in decision.kept
+        f' <a href="{escape(pool_folder(sha256))}/{escape(quoted(name))}#sha256={sha256}">{sha256[:12]}</a>'
+        for sha256, name in decision.kept
     )
 
 
 # --- projects ---------------------------------------------------------------------------------------------------------
 
 
-def _projects(platforms: Sequence[PublishedPlatform], projects: Sequence[Held]) -> str:
+def _projects(platforms: Sequence[PublishedPlatform], parts: Sequence[Part]) -> str:
     titles = "".join(f'<th scope="col">{platform.name}</th>' for platform in platforms)
-    rows = "".join(_row(project, platforms) for project in projects[:_PLAIN_ROWS])
-    more = len(projects) - _PLAIN_ROWS
+    rows = "".join(_row(*json.loads(part.row)) for part in parts[:_PLAIN_ROWS])
+    more = len(parts) - _PLAIN_ROWS
     hint = (
         f"<noscript><p>These are the first {_PLAIN_ROWS}; "
         '<a href="simple/index.html">simple/</a> lists all.</p></noscript>\n'
@@ -193,7 +197,7 @@ def _projects(platforms: Sequence[PublishedPlatform], projects: Sequence[Held]) 
         '<div class="find" role="search" hidden><label for="find">Find</label>'
         '<input id="find" type="search" autocomplete="off" autocapitalize="none" spellcheck="false" '
         'aria-describedby="keys" aria-controls="rows">'
-        f'<p id="count" role="status" aria-live="polite">{plural(len(projects), "project")}</p>'
+        f'<p id="count" role="status" aria-live="polite">{plural(len(parts), "project")}</p>'
         '<p id="keys"><kbd>/</kbd> to find, <kbd>↓</kbd> <kbd>↑</kbd> to walk, <kbd>Enter</kbd> to open</p></div>\n'
         '<div class="scroll projects" role="region" aria-labelledby="projects" tabindex="0"><table id="table">\n'
         "<caption>Projects with their versions on each platform, newest first</caption>\n"
@@ -203,37 +207,13 @@ def _projects(platforms: Sequence[PublishedPlatform], projects: Sequence[Held]) 
     )
 
 
-def _row(project: Held, platforms: Sequence[PublishedPlatform]) -> str:
-    about = _about(project)
-    cells = "".join(_versions_cell(text) for text in _versions(project, platforms))
+def _row(name: str, about: str, *versions: str) -> str:
+    cells = "".join(f"<td>{shown(text)}</td>" if text else '<td class="soft">&ndash;</td>' for text in versions)
     summary = f'<span class="about" dir="auto">{shown(about)}</span>' if about else ""
-    return f'<tr><th scope="row"><a href="{page_of(project.name)}">{project.name}</a>{summary}</th>{cells}</tr>\n'
+    return f'<tr><th scope="row"><a href="{page_of(name)}">{name}</a>{summary}</th>{cells}</tr>\n'
 
 
-def _versions_cell(text: str) -> str:
-    return f"<td>{shown(text)}</td>" if text else '<td class="soft">&ndash;</td>'
-
-
-def _about(project: Held) -> str:
-    return shortened(project.newest().summary, _SUMMARY)
-
-
-def _versions(project: Held, platforms: Sequence[PublishedPlatform]) -> list[str]:
-    return [_newest(project.wheels.get(platform.name, ())) for platform in platforms]
-
-
-def _newest(wheels: Sequence[Wheel]) -> str:
-    """The newest versions in words, "" for none."""
-    versions = list(dict.fromkeys(wheel.version for wheel in not_yanked(wheels)))[::-1]
-    more = f" +{len(versions) - _VERSIONS}" if len(versions) > _VERSIONS else ""
-    return ", ".join(map(seen, versions[:_VERSIONS])) + more
-
-
-def _data(platforms: Sequence[PublishedPlatform], projects: Sequence[Held]) -> str:
+def _data(parts: Sequence[Part]) -> str:
     """All rows for the script, as JSON that no browser runs and in which nothing can end the element that it is in."""
-    rows = ",\n".join(
-        json.dumps([one.name, _about(one), *_versions(one, platforms)], ensure_ascii=False, separators=(",", ":"))
-        for one in projects
-    )
-    safe = rows.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    return f'<script type="application/json" id="data">{{"projects":[\n{safe}\n]}}</script>\n'
+    rows = ",\n".join(part.row for part in parts)
+    return f'<script type="application/json" id="data">{{"projects":[\n{rows}\n]}}</script>\n'

@@ -111,11 +111,6 @@ def elsewhere(url: str | None) -> str:
     return f'<span class="elsewhere">{note}</span>' if url is None else ""
 
 
-def page_of(project: str) -> str:
-    """The project's page, seen from the tree's root; the names of projects need no quoting."""
-    return f"{ABOUT}/{project}.html"
-
-
 def size(number: int) -> str:
     """A size as people say it, with three digits that count."""
     value, unit = float(number), 0

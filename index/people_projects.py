@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from index.catalog import Decision, Shelf, by_project, in_order
+from index.catalog import Decision, in_order
 from index.model import PublishedPlatform, Wheel
-from index.names import pool_url
-from index.people_parts import elsewhere, head, line, page_of, plural, script, shortened, shown, size
+from index.names import page_of, pool_url
+from index.people_parts import elsewhere, head, line, plural, script, seen, shortened, shown, size
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _RUNS = re.compile(r"[-_.]+")
 _EXTRA = re.compile(r"""\bextra\s*==""")
+_VERSIONS = 3  # that a cell of the front page's table names
+_SUMMARY = 120  # characters of it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class Holdings:
     """One project as this mirror holds it: for each platform that has any, its wheels, oldest version first."""
 
     name: str
@@ -42,65 +45,51 @@ def not_yanked(wheels: Sequence[Wheel]) -> Sequence[Wheel]:
     return [wheel for wheel in wheels if wheel.yanked is None] or wheels
 
 
-def held(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf]) -> list[Held]:
-    """Every project of the mirror by name."""
-    found: dict[str, dict[str, Sequence[Wheel]]] = {}
-    for platform, shelf in zip(platforms, shelves, strict=True):
-        for project, wheels in by_project(shelf.wheels):
-            found.setdefault(project, {})[platform.name] = wheels
-    return [Held(name=name, wheels=found[name]) for name in sorted(found)]
+def row(project: Holdings, platforms: Sequence[PublishedPlatform]) -> str:
+    """The project's line of the table on the front page, as JSON in which nothing can end a script element."""
+    cells = [_newest(project.wheels.get(platform.name, ())) for platform in platforms]
+    about = shortened(project.newest().summary, _SUMMARY)
+    printed = json.dumps([project.name, about, *cells], ensure_ascii=False, separators=(",", ":"))
+    return printed.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProjectPages:
-    """All pages of projects; made one at a time, when somebody walks over them."""
-
-    projects: Sequence[Held]
-    offered: frozenset[str]  # projects in the merged index
-    decisions: Sequence[Decision]
-    url: str | None
-
-    def pages(self) -> Iterator[tuple[str, str]]:
-        """(path, text) by name of the project."""
-        needed_by = _needed_by(self.projects)
-        decided: dict[str, list[Decision]] = {}
-        for one in self.decisions:
-            decided.setdefault(one.project, []).append(one)
-        here = frozenset(project.name for project in self.projects)
-        for project in self.projects:
-            yield (
-                page_of(project.name),
-                self._page(project, decided.get(project.name, ()), needed_by.get(project.name, {}), here),
-            )
-
-    def _page(
-        self,
-        project: Held,
-        decided: Sequence[Decision],
-        needed_by: Mapping[str, Sequence[str]],
-        here: frozenset[str],
-    ) -> str:
-        scripts = () if self.url else ("here.js",)
-        newest, name = project.newest(), project.name
-        summary = f'<p class="lead" dir="auto">{shown(shortened(newest.summary, 500))}</p>\n' if newest.summary else ""
-        return (
-            f"{head(f'{name}: Python wheels', up='../', scripts=scripts)}"
-            '<header>\n<nav aria-label="Way back"><a href="../index.html#projects">All projects</a></nav>\n'
-            f"<h1>{name}</h1>\n{summary}</header>\n"
-            f'<main id="main">\n{_facts(project, newest, name in self.offered)}'
-            f"<h2>Install</h2>\n{self._install(project)}"
-            f"{_files(project)}{_decided(decided)}{_needs(newest, here)}{_needers(needed_by)}"
-            f"</main>\n{''.join(map(script, scripts))}</body>\n</html>\n"
-        )
-
-    def _install(self, project: Held) -> str:
-        lines = "".join(f"<h3>{platform}</h3>\n{line(platform, project.name, self.url)}" for platform in project.wheels)
-        return (
-            f'{lines}<p class="soft">{elsewhere(self.url)}uv takes the same line with <code>uv</code> before it.</p>\n'
-        )
+def _newest(wheels: Sequence[Wheel]) -> str:
+    """The newest versions in words, "" for none."""
+    versions = list(dict.fromkeys(wheel.version for wheel in not_yanked(wheels)))[::-1]
+    more = f" +{len(versions) - _VERSIONS}" if len(versions) > _VERSIONS else ""
+    return ", ".join(map(seen, versions[:_VERSIONS])) + more
 
 
-def _facts(project: Held, newest: Wheel, offered: bool) -> str:
+def about_page(
+    project: Holdings,
+    *,
+    offered: bool,
+    decided: Sequence[Decision],
+    needed_by: Mapping[str, Sequence[str]],
+    here: frozenset[str],
+    url: str | None,
+) -> tuple[str, str]:
+    """(path, text). `offered`: in the merged index; `here` are the names of all projects on this mirror."""
+    scripts = () if url else ("here.js",)
+    newest, name = project.newest(), project.name
+    summary = f'<p class="lead" dir="auto">{shown(shortened(newest.summary, 500))}</p>\n' if newest.summary else ""
+    return page_of(name), (
+        f"{head(f'{name}: Python wheels', up='../', scripts=scripts)}"
+        '<header>\n<nav aria-label="Way back"><a href="../index.html#projects">All projects</a></nav>\n'
+        f"<h1>{name}</h1>\n{summary}</header>\n"
+        f'<main id="main">\n{_facts(project, newest, offered)}'
+        f"<h2>Install</h2>\n{_install(project, url)}"
+        f"{_files(project)}{_decided(decided)}{_needs(newest, here)}{_needers(needed_by)}"
+        f"</main>\n{''.join(map(script, scripts))}</body>\n</html>\n"
+    )
+
+
+def _install(project: Holdings, url: str | None) -> str:
+    lines = "".join(f"<h3>{platform}</h3>\n{line(platform, project.name, url)}" for platform in project.wheels)
+    return f'{lines}<p class="soft">{elsewhere(url)}uv takes the same line with <code>uv</code> before it.</p>\n'
+
+
+def _facts(project: Holdings, newest: Wheel, offered: bool) -> str:
     where = ", ".join(project.wheels)
     python = f"<dt>Needs Python</dt><dd>{shown(newest.requires_python)}</dd>\n" if newest.requires_python else ""
     index = f'<a href="../simple/{project.name}/index.html">in the index for all platforms</a>'
@@ -112,7 +101,7 @@ def _facts(project: Held, newest: Wheel, offered: bool) -> str:
     )
 
 
-def _files(project: Held) -> str:
+def _files(project: Holdings) -> str:
     """Versions, newest first, each with its files."""
     has: dict[tuple[str, str], list[tuple[str, Wheel]]] = {}
     for platform, wheels in project.wheels.items():
@@ -193,17 +182,13 @@ def _needers(needed_by: Mapping[str, Sequence[str]]) -> str:
     return f'<h2>{title}</h2>\n<ul class="plain wide">\n{items}</ul>\n'
 
 
-def _needed_by(projects: Sequence[Held]) -> dict[str, dict[str, list[str]]]:
-    """Requirements the other way round: project → who requires it → how they say it; what an extra asks for is not."""
-    here = {project.name for project in projects}
-    found: dict[str, dict[str, list[str]]] = {}
-    for project in projects:
-        lists = {wheel.requires_dist for wheels in project.wheels.values() for wheel in wheels}
-        for text in sorted({text for one in lists for text in _unconditional(one)}):
-            needed = _project_of(text)
-            if needed in here and needed != project.name:
-                found.setdefault(needed, {}).setdefault(project.name, []).append(text)
-    return found
+def needs(project: Holdings) -> dict[str, list[str]]:
+    """Every other project that it requires, here or not, and how it says so; what an extra asks for is left out."""
+    lists = {wheel.requires_dist for wheels in project.wheels.values() for wheel in wheels}
+    found: dict[str, list[str]] = {}
+    for text in sorted({text for one in lists for text in _unconditional(one)}):
+        found.setdefault(_project_of(text), []).append(text)
+    return {name: found[name] for name in sorted(found) if name not in {"", project.name}}
 
 
 def _unconditional(requires_dist: Sequence[str]) -> Iterator[str]:

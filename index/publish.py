@@ -11,22 +11,28 @@ valid tree, and in `.publishing/` the manifests of all that may lie about: for t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 from index import manifest
+from index.collector import collector_paused
 from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
 from index.known import STAGE, Known
 from index.manifest import State
+from index.memo import write_memo
 from index.names import ABOUT, POOL, checked_path, is_for_people, is_inside
+from index.parts import Part
+from index.projects import PoolFile
 from index.tree import Tree
 
 _POOL = f"{STAGE}/pool"
 _PAGES = f"{STAGE}/pages"
 _PEOPLE = f"{STAGE}/people"  # pages for people lead to all others, and so come in after them
+_FEW = 64  # so many projects, or such a part of all, are brought up one by one; with more, all are looked at at once
 
 Blob = Callable[[str], Path]  # sha256 → where the store keeps these bytes
 
@@ -69,15 +75,17 @@ class _Staged:
         )
 
 
-def publish(public: Path, tree: Tree, *, blob: Blob) -> Published:
+@collector_paused()
+def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None) -> Published:
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
+    `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it.
     Each new pool file is hashed before it is linked or copied. Raises PublishError with the tree as it was, unless it
     is the renaming that fails: then the tree is valid and partly new, and the next publication completes it.
     """
     try:
         with opened(public) as root:
-            return _publish(root, tree, blob)
+            return _publish(root, tree, blob, memo)
     except OSError as error:
         where = error.filename2 or error.filename or ""
         raise PublishError(
@@ -95,14 +103,17 @@ def is_current(public: Path, manifest_sha256: str) -> bool:
     return sha256(text).hexdigest() == manifest_sha256 and not (public / STAGE).exists()
 
 
-def _publish(root: Root, tree: Tree, blob: Blob) -> Published:
+def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None) -> Published:
     known = Known.read(root)
+    same = _untouched(root, tree, known)
     try:
-        staged = _stage(root, tree, blob, known)
+        staged = _stage(root, tree, blob, known, [name for name in tree.parts if name not in same])
         gone = {path for path in known.left if is_inside(path)}
-        digest = _announce(root, known, staged)
-        if not (staged.pages or staged.links or staged.files or gone or known.interrupted or digest != known.digest):
+        nothing = not (staged.pages or staged.links or staged.files or gone or known.interrupted)
+        digest = known.digest if nothing and known.says(staged.states) else _announce(root, known, staged)
+        if nothing and digest == known.digest:
             root.remove_all(STAGE)
+            _remember(memo, tree, staged, same, digest)
             return staged.result(digest)
         root.sync()
     except BaseException:
@@ -117,23 +128,38 @@ def _publish(root: Root, tree: Tree, blob: Blob) -> Published:
     root.sync()
     root.remove_all(STAGE)
     root.touch(manifest.NAME)
+    _remember(memo, tree, staged, same, digest)
     return staged.result(digest, removed)
 
 
-def _stage(root: Root, tree: Tree, blob: Blob, known: Known) -> _Staged:
-    """Make all that is new, beside the tree."""
+def _untouched(root: Root, tree: Tree, known: Known) -> frozenset[str]:
+    """Names of projects that are in the tree as they should be; of everything else the former paths are expected."""
+    memo = tree.memo
+    all_names = memo.names | tree.parts.keys()
+    few = max(_FEW, len(all_names) // _FEW)
+    if memo.manifest == known.digest and not known.interrupted and len(all_names - tree.known) <= few:
+        same = frozenset(name for name in tree.known if known.untouched(root, tree.parts[name]))
+        if len(all_names - same) <= few:
+            known.expect(chain(memo.paths, *(memo.before(name).paths() for name in memo.names - same)))
+            return same
+    known.expect_all(root)
+    return frozenset()
+
+
+def _stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Sequence[str]) -> _Staged:
+    """Make all that is new, beside the tree, of these projects and of the pages for all."""
     for stage in (_POOL, _PAGES, _PEOPLE):
         root.remove_all(stage)
         root.make_folders(stage)
     staged = _Staged(states={})
-    _stage_pool(root, tree, blob, known, staged)
-    _stage_links(root, tree, known, staged)
-    _stage_pages(root, tree, known, staged)
+    _stage_pool(root, tree.pool(names), blob, known, staged)
+    _stage_links(root, tree.links(names), known, staged)
+    _stage_pages(root, chain(tree.pages_of(names), tree.pages_for_all()), known, staged)
     return staged
 
 
-def _stage_pool(root: Root, tree: Tree, blob: Blob, known: Known, staged: _Staged) -> None:
-    for path, one in tree.pool.items():
+def _stage_pool(root: Root, pool: Iterable[tuple[str, PoolFile]], blob: Blob, known: Known, staged: _Staged) -> None:
+    for path, one in pool:
         state = known.pool_state(root, checked_path(path), one.sha256)
         if state is None:
             root.make_folders(f"{_POOL}/{path.rpartition('/')[0]}")
@@ -145,8 +171,8 @@ def _stage_pool(root: Root, tree: Tree, blob: Blob, known: Known, staged: _Stage
         staged.states[path] = state
 
 
-def _stage_links(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
-    for path, target in tree.links.items():
+def _stage_links(root: Root, links: Iterable[tuple[str, str]], known: Known, staged: _Staged) -> None:
+    for path, target in links:
         staged.states[path] = target
         if not known.holds_link(root, checked_path(path), target):
             root.make_folders(f"{_PAGES}/{path.rpartition('/')[0]}")
@@ -154,8 +180,8 @@ def _stage_links(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
             staged.links += 1
 
 
-def _stage_pages(root: Root, tree: Tree, known: Known, staged: _Staged) -> None:
-    for path, data in tree.pages():
+def _stage_pages(root: Root, pages: Iterable[tuple[str, bytes]], known: Known, staged: _Staged) -> None:
+    for path, data in pages:
         staged.states[checked_path(path)] = state = len(data), sha256(data).hexdigest()
         if not known.holds_page(root, path, state):
             stage = _PEOPLE if is_for_people(path) else _PAGES
@@ -168,17 +194,30 @@ def _announce(root: Root, known: Known, staged: _Staged) -> str:
     """Leave the manifests of both trees until the one has become the other; gives the new one's hash."""
     root.remove(f"{STAGE}/{manifest.NAME}")
     digest = sha256()
-    root.write(f"{STAGE}/{manifest.NAME}", _hashed(manifest.printed(staged.states), digest))
+    root.write(f"{STAGE}/{manifest.NAME}", _hashed(known.printed(staged.states), digest))
     root.twin(f"{STAGE}/{manifest.NAME}", f"{STAGE}/{digest.hexdigest()}.json")
     if known.since:
         root.twin(manifest.NAME, f"{STAGE}/{known.digest}.json")
     return digest.hexdigest()
 
 
-def _hashed(pieces: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+def _hashed(pieces: Iterable[bytes | memoryview], digest: hashlib._Hash) -> Iterator[bytes | memoryview]:
     for piece in pieces:
         digest.update(piece)
         yield piece
+
+
+def _remember(path: Path | None, tree: Tree, staged: _Staged, same: frozenset[str], digest: str) -> None:
+    """The last thing of all: what the next publication need not do again, beside this manifest."""
+    if path is None or (tree.memo.manifest == digest and same == tree.memo.names):
+        return
+    records = (tree.memo.records[name] if name in same else _record(part, staged) for name, part in tree.parts.items())
+    write_memo(path, manifest=digest, paths=tree.files, records=records)
+
+
+def _record(part: Part, staged: _Staged) -> str:
+    sizes = (staged.states[page] for page in part.pages())
+    return replace(part, sizes=tuple(state[0] for state in sizes if isinstance(state, tuple))).record()
 
 
 def _bring(root: Root, staged: str, place: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from index.model import Entry, PublishedPlatform
+from index.model import PublishedPlatform
 from index.tree import Tree, tree
 from tests.index_makers import Shelves, platform
 
@@ -22,15 +23,18 @@ def made(store: Shelves, *platforms: PublishedPlatform) -> Tree:
 
 def offers(whole: Tree, folder: str) -> dict[str, str]:
     """File name → sha256 in one index."""
-    [index] = [one for one in whole.indexes if one.folder == folder]
-    return {wheel.filename: wheel.sha256 for wheel in index.wheels}
+    pages = {path: data for path, data in whole.pages() if path.startswith(f"{folder}/") and path.endswith("json")}
+    listed = [one["name"] for one in json.loads(pages.pop(f"{folder}/index.v1_json"))["projects"]]
+    assert {f"{folder}/{name}/index.v1_json" for name in listed} == pages.keys()
+    files = [file for page in pages.values() for file in json.loads(page)["files"]]
+    return {file["filename"]: file["hashes"]["sha256"] for file in files}
 
 
 def test_a_wheel_of_two_platforms_is_in_the_pool_once(store: Shelves) -> None:
     """The same bytes on two platforms are one wheel, and nothing had to be decided."""
     foo = store.wheel("foo")
     whole = made(store, platform("a", [foo]), platform("b", [foo]))
-    assert len(whole.pool) == 2  # the wheel and its .metadata
+    assert len(dict(whole.pool(whole.parts))) == 2  # the wheel and its .metadata
     assert offers(whole, "simple") == offers(whole, "a/simple") == offers(whole, "b/simple")
     assert whole.decisions == ()
 
@@ -100,7 +104,7 @@ def test_a_rebuilt_wheel_takes_the_place_of_the_former(store: Shelves) -> None:
     for wheels in ([before, after], [after, before]):
         whole = made(store, platform("a", wheels, sets={"base": [after]}))
         assert offers(whole, "a/simple") == offers(whole, "simple") == {after.filename: after.sha256}
-        assert f"files/{before.sha256[:2]}/{before.sha256}/{before.filename}" in whole.pool
+        assert f"files/{before.sha256[:2]}/{before.sha256}/{before.filename}" in dict(whole.pool(whole.parts))
         assert before.sha256 in whole.files["index.html"]
 
 
@@ -115,9 +119,8 @@ def test_yanked_in_one_record_is_yanked(store: Shelves) -> None:
     foo = store.wheel("foo", upload_time=None)
     later = store.wheel("foo", yanked="broken", upload_time="2020-01-01T00:00:00Z")
     whole = made(store, platform("a", [foo]), platform("b", [later]))
-    [wheel] = whole.indexes[0].wheels
-    assert isinstance(wheel, Entry)
-    assert (wheel.yanked, wheel.upload_time) == ("broken", "2020-01-01T00:00:00Z")
+    [file] = json.loads(dict(whole.pages())["simple/foo/index.v1_json"])["files"]
+    assert (file["yanked"], file["upload-time"]) == ("broken", "2020-01-01T00:00:00Z")
 
 
 def test_order_of_platforms_does_not_matter(store: Shelves) -> None:

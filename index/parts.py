@@ -1,0 +1,134 @@
+"""What the whole tree must know of one project, to write the pages that name all projects without looking at it again.
+
+A part is text through and through, so that a memo can hold it as one record: see `Part.record`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from index.catalog import Decision
+from index.names import POOL, page_of, pool_folder
+
+UNIT, RECORD = "\x1f", "\x1e"  # ASCII's own separators: names, markup and JSON have no control character but "\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """What one platform has of a project; `linked` are places in the part's files, `html` lines of its flat page."""
+
+    platform: str
+    wheels: int
+    size: int
+    linked: tuple[int, ...]
+    html: str
+
+    def columns(self) -> tuple[str, str, str, str]:
+        """Its part of a record."""
+        return (
+            self.platform,
+            f"{self.wheels} {self.size}",
+            " ".join(map(str, self.linked)),
+            self.html,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One project's share in the pages for all; the same key means the same part, pages, links and files.
+
+    `wheels` and `size` count each file once, `row` is its line of the front page's table, `notes` what is kept as JSON,
+    `files` sha256 and file name by turns. `sizes` of its pages, as `pages` names them, are known once they were made.
+    """
+
+    name: str
+    key: str
+    offered: bool  # whether it is in the merged index
+    wheels: int
+    size: int
+    row: str
+    notes: str
+    files: tuple[str, ...]
+    held: tuple[Held, ...]
+    sizes: tuple[int, ...] = ()
+
+    def indexes(self) -> list[str]:
+        """Folders of the indexes that have it."""
+        return [*(["simple"] if self.offered else []), *(f"{one.platform}/simple" for one in self.held)]
+
+    def pages(self) -> list[str]:
+        """Paths of its pages."""
+        folders = [f"{folder}/{self.name}" for folder in self.indexes()]
+        pages = [f"{folder}/{page}" for folder in folders for page in ("index.html", "index.v1_json")]
+        return [*pages, page_of(self.name)]
+
+    def folders(self) -> list[str]:
+        """Those of its files in the pool."""
+        return [f"{POOL}/{sha256[:2]}/{sha256}" for sha256 in self.files[::2]]
+
+    def links(self, held: Held) -> Iterator[tuple[str, str]]:
+        """(path, target) of each link in a platform's folder."""
+        for place in held.linked:
+            sha256, name = self.files[2 * place : 2 * place + 2]
+            yield f"{held.platform}/{name}", f"../{pool_folder(sha256)}/{name}"
+
+    def paths(self) -> Iterator[str]:
+        """Every path that is in the tree for this project."""
+        yield from self.pages()
+        for folder, name in zip(self.folders(), self.files[1::2], strict=True):
+            yield from (f"{folder}/{name}", f"{folder}/{name}.metadata")
+        for held in self.held:
+            yield from (path for path, _ in self.links(held))
+
+    def needs(self) -> Mapping[str, Sequence[str]]:
+        """Other projects that it requires, and how it says so."""
+        return json.loads(self.notes)["needs"] if self.notes else {}
+
+    def decisions(self) -> Iterator[tuple[str, Decision]]:
+        """(platform, decision); the platform is "" for those about the merged index."""
+        for platform, filename, text, kept in json.loads(self.notes)["decisions"] if self.notes else ():
+            files = tuple((sha256, name) for sha256, name in kept)
+            yield platform, Decision(project=self.name, filename=filename, text=text, kept=files)
+
+    def record(self) -> str:
+        """For a memo."""
+        held = chain(*(one.columns() for one in self.held))
+        sizes, counts = " ".join(map(str, self.sizes)), f"{self.wheels} {self.size}"
+        files, offered = "/".join(self.files), "offered" if self.offered else ""
+        return UNIT.join((self.name, self.key, offered, counts, self.row, self.notes, files, sizes, *held))
+
+    @classmethod
+    def parsed(cls, record: str) -> Part:
+        """What `record` was given."""
+        name, key, offered, counts, row, notes, files, sizes, *held = record.split(UNIT)
+        wheels, size = counts.split()
+        return cls(
+            name=name,
+            key=key,
+            offered=bool(offered),
+            wheels=int(wheels),
+            size=int(size),
+            row=row,
+            notes=notes,
+            files=tuple(files.split("/")),
+            held=tuple(_held(*held[at : at + 4]) for at in range(0, len(held), 4)),
+            sizes=tuple(map(int, sizes.split())),
+        )
+
+
+def notes(needs: Mapping[str, Sequence[str]], decisions: Sequence[tuple[str, Decision]]) -> str:
+    """What `needs` and `decisions` give back; "" for nothing, as most projects need and decide little."""
+    if not needs and not decisions:
+        return ""
+    told = [(platform, one.filename, one.text, one.kept) for platform, one in decisions]
+    return json.dumps({"needs": needs, "decisions": told}, separators=(",", ":"))
+
+
+def _held(platform: str, counts: str, linked: str, html: str) -> Held:
+    wheels, size = counts.split()
+    return Held(
+        platform=platform, wheels=int(wheels), size=int(size), linked=tuple(map(int, linked.split())), html=html
+    )

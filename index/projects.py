@@ -1,0 +1,178 @@
+"""One project at a time: all that is in the tree because of its wheels, and because of nobody else's.
+
+given ─> key                            (the same key: a memo knows all the rest)
+  └────> made: shelves, merged ─> part  (what the whole tree must know of it)
+                          └─────> pool, links, pages
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from itertools import chain
+from operator import attrgetter
+from pathlib import Path
+
+from index import html_pages, json_pages
+from index.catalog import Decision, Metadata, Shelf, merged, shelf
+from index.errors import TreeError
+from index.model import Entry, PublishedPlatform, Wheel
+from index.names import pool_path
+from index.parts import Held, Part, notes
+from index.people_projects import Holdings, about_page, needs, row
+
+_FIELDS = attrgetter(*(field.name for field in fields(Entry)))
+_MARSHAL = 2  # the last version in which equal values always make equal bytes; nobody reads them back
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolFile:
+    """A file that exists once, under its hash; `size` is None where the records do not say (METADATA)."""
+
+    sha256: str
+    size: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """A project's wheels on each platform that has any, in the order in which they came, those of its sets last."""
+
+    name: str
+    platforms: tuple[PublishedPlatform, ...]
+    wheels: tuple[Sequence[Wheel], ...]
+
+    def key(self, base: bytes) -> str:
+        """Hash of everything that its part, pages, links and files are made of, its neighbours' names excepted."""
+        places = list(map(id, chain(*self.wheels)))  # one record may be on several platforms, and in several sets
+        each = dict(zip(places, chain(*self.wheels), strict=True))
+        numbers = {place: number for number, place in enumerate(each)} if len(each) < len(places) else {}
+        held = [(platform.name, len(wheels)) for platform, wheels in zip(self.platforms, self.wheels, strict=True)]
+        whole = (held, [numbers[place] for place in places if numbers], list(map(_FIELDS, each.values())))
+        return sha256(base + marshal.dumps(whole, _MARSHAL)).hexdigest()
+
+
+def given(platforms: Sequence[PublishedPlatform]) -> dict[str, Given]:
+    """Everything by project, in the order of their names."""
+    found = []
+    for platform in platforms:
+        mine: defaultdict[str, list[Wheel]] = defaultdict(list)
+        for wheel in chain(platform.wheels, *(one.wheels for one in platform.sets)):
+            mine[wheel.project].append(wheel)
+        found.append((platform, mine))
+    together = {}
+    for name in sorted(set().union(*(mine for _, mine in found))):
+        having = [(platform, mine[name]) for platform, mine in found if name in mine]
+        together[name] = Given(name=name, platforms=tuple(p for p, _ in having), wheels=tuple(w for _, w in having))
+    return together
+
+
+def base(platforms: Sequence[PublishedPlatform], url: str | None) -> bytes:
+    """What the pages of all projects depend on."""
+    return repr((code(), url, [(platform.name, platform.libc) for platform in platforms])).encode()
+
+
+@cache
+def code() -> str:
+    """Hash of the program that makes the pages: another version makes all of them anew."""
+    here = Path(__file__).parent
+    digest = sha256(f"{sys.version} {version('packaging')}".encode())
+    for path in sorted((*here.glob("*.py"), *here.glob("assets/*"))):
+        digest.update(b"%s %d\n" % (path.name.encode(), path.stat().st_size) + path.read_bytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """One project, made from its wheels: who offers what of it, and so every page, link and file."""
+
+    name: str
+    platforms: tuple[PublishedPlatform, ...]
+    shelves: tuple[Shelf, ...]
+    everybody: Shelf
+
+    def pool(self) -> dict[str, PoolFile]:
+        """Path → file, of everything of it that is kept."""
+        pool: dict[str, PoolFile] = {}
+        for wheel in self._files():
+            path = pool_path(wheel)
+            file, metadata = (
+                PoolFile(sha256=wheel.sha256, size=wheel.size),
+                PoolFile(sha256=wheel.metadata_sha256, size=None),
+            )
+            if pool.setdefault(path, file) != file or pool.setdefault(f"{path}.metadata", metadata) != metadata:
+                raise TreeError(f"{wheel.filename}: two records of the same bytes differ in size or METADATA")
+        return pool
+
+    def _files(self) -> Iterator[Wheel]:
+        return chain(*(wheels for one in self.shelves for wheels in (one.wheels, one.kept)))
+
+    def pages(self, url: str | None, needed_by: Mapping[str, Sequence[str]], here: frozenset[str]
+              ) -> Iterator[tuple[str, str]]:  # fmt: skip
+        """(path, text) of each page, in the order of its part's `pages`; the last one is for people."""
+        merged_wheels = [("simple", self.everybody.wheels)] if self.everybody.wheels else []
+        for folder, wheels in (*merged_wheels, *((f"{p.name}/simple", one.wheels) for p, one in self._held())):
+            up = "../" * (folder.count("/") + 2)
+            yield f"{folder}/{self.name}/index.html", html_pages.project_page(self.name, wheels, up=up)
+            yield f"{folder}/{self.name}/index.v1_json", json_pages.project_page(self.name, wheels, up=up)
+        decided = (*self.everybody.decisions, *(decision for one in self.shelves for decision in one.decisions))
+        yield about_page(
+            self.holdings(),
+            offered=bool(self.everybody.wheels),
+            decided=decided,
+            needed_by=needed_by,
+            here=here,
+            url=url,
+        )
+
+    def holdings(self) -> Holdings:
+        """As the pages for people see it."""
+        return Holdings(name=self.name, wheels={platform.name: one.wheels for platform, one in self._held()})
+
+    def part(self, key: str, platforms: Sequence[PublishedPlatform]) -> Part:
+        """What the whole tree must know of it; `platforms` are all that there are."""
+        files: dict[tuple[str, str], int] = {}
+        for wheel in self._files():
+            files.setdefault((wheel.sha256, wheel.filename), len(files))
+        sizes = {wheel.sha256: wheel.size for one in self.shelves for wheel in one.wheels}
+        decided: list[tuple[str, Decision]] = [("", one) for one in self.everybody.decisions]
+        decided += [(platform.name, one) for platform, shelf in self._held() for one in shelf.decisions]
+        holdings = self.holdings()
+        return Part(
+            name=self.name,
+            key=key,
+            offered=bool(self.everybody.wheels),
+            wheels=len(sizes),
+            size=sum(sizes.values()),
+            row=row(holdings, platforms),
+            notes=notes(needs(holdings), decided),
+            files=tuple(chain(*files)),
+            held=tuple(_held(platform.name, one.wheels, files) for platform, one in self._held()),
+        )
+
+    def _held(self) -> Iterator[tuple[PublishedPlatform, Shelf]]:
+        return zip(self.platforms, self.shelves, strict=True)
+
+
+def made(one: Given, metadata: Metadata) -> Project:
+    """Decide who is offered what."""
+    shelves = tuple(shelf(platform.name, wheels) for platform, wheels in zip(one.platforms, one.wheels, strict=True))
+    everybody = merged(one.platforms, shelves, metadata)
+    return Project(name=one.name, platforms=one.platforms, shelves=shelves, everybody=everybody)
+
+
+def _held(platform: str, wheels: Sequence[Wheel], files: Mapping[tuple[str, str], int]) -> Held:
+    """A folder says nothing about its files, so a yanked one would be taken like any other: it is not in there."""
+    flat = [wheel for wheel in wheels if wheel.yanked is None]
+    return Held(
+        platform=platform,
+        wheels=len(wheels),
+        size=sum(wheel.size for wheel in wheels),
+        linked=tuple(files[wheel.sha256, wheel.filename] for wheel in flat),
+        html=html_pages.flat_links(flat),
+    )

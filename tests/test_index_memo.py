@@ -1,0 +1,387 @@
+"""What changed is published, and nothing else is made again; and nobody can tell by the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from index import memo as module
+from index.errors import TreeError
+from index.manifest import Lines, State, parsed, printed
+from index.memo import EMPTY, read_memo, write_memo
+from index.model import Entry, PublishedPlatform, Wheel
+from index.parts import Part
+from index.projects import Project
+from index.publish import Published, publish
+from index.tree import Tree, tree
+from index.verify import verify
+from tests.index_makers import Shelves, platform, snapshot
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Shelves:
+    return Shelves(tmp_path / "store")
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    return tmp_path / "public"
+
+
+def made(store: Shelves, memo: Path, *platforms: PublishedPlatform, url: str | None = None) -> Tree:
+    return tree(platforms, url=url, metadata=store.metadata, memo=read_memo(memo))
+
+
+def put(public: Path, store: Shelves, *platforms: PublishedPlatform, url: str | None = None) -> Published:
+    memo = memo_of(public)
+    return publish(public, made(store, memo, *platforms, url=url), blob=store.blob, memo=memo)
+
+
+def memo_of(public: Path) -> Path:
+    return public.with_name(f"{public.name}.memo")
+
+
+def fresh(folder: Path, store: Shelves, *platforms: PublishedPlatform, url: str | None = None) -> dict[str, str]:
+    """What a publication leaves where there was nothing."""
+    publish(folder, tree(platforms, url=url, metadata=store.metadata), blob=store.blob)
+    found = snapshot(folder)
+    shutil.rmtree(folder)
+    return found
+
+
+@pytest.fixture
+def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the projects whose pages are made, in order."""
+    names: list[str] = []
+    real = Project.pages
+
+    def pages(self: Project, *rest: object, **more: object) -> Iterator[tuple[str, str]]:
+        names.append(self.name)
+        return real(self, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Project, "pages", pages)
+    return names
+
+
+def some(store: Shelves) -> list[Entry]:
+    """Three projects; app needs base."""
+    wheels = [store.wheel(name, version) for name in ("app", "base", "other") for version in ("1.0", "2.0")]
+    return [replace(wheels[0], requires_dist=("base>=1",)), *wheels[1:]]
+
+
+# --- any change -------------------------------------------------------------------------------------------------------
+
+PROJECTS = ("alpha", "beta", "gamma", "delta")
+NEEDS = st.lists(st.sampled_from(["alpha>1", "Beta", "gamma ; extra == 'x'", "delta<2", "missing"]), max_size=2)
+
+
+@st.composite
+def changed(draw: st.DrawFn, before: tuple[Entry, ...], store: Shelves) -> tuple[Entry, ...]:
+    """A few wheels come, go, are built again, yanked, or say something else."""
+    wheels = list(before)
+    for _ in range(draw(st.integers(0, 2))):
+        match draw(st.sampled_from(["come", "go", "say", "say"])):
+            case "come":
+                project, version = draw(st.sampled_from(PROJECTS)), draw(st.sampled_from(["1.0", "1.1", "2.0"]))
+                tag = draw(st.sampled_from(["py3-none-any", "py3-none-any", "cp311-cp311-linux_x86_64"]))
+                body, needs = draw(st.sampled_from(["", "x"])), draw(st.sampled_from([(), ("beta",)]))
+                wheels.append(store.wheel(project, version, tag=tag, body=body, requires=needs))
+            case "go" if wheels:
+                wheels.pop(draw(st.integers(0, len(wheels) - 1)))
+            case "say" if wheels:
+                place = draw(st.integers(0, len(wheels) - 1))
+                wheels[place] = replace(
+                    wheels[place],
+                    yanked=draw(st.sampled_from([None, "", "broken <b>"])),
+                    requires_dist=tuple(draw(NEEDS)),
+                    summary=draw(st.sampled_from(["", "A\ttab, ü and\na \x0b line", "</script>"])),
+                    requires_python=draw(st.sampled_from([None, ">=3.9\n"])),
+                )
+    return tuple(wheels)
+
+
+def damage(data: st.DataObject, public: Path) -> None:
+    """Somebody edits, removes, replaces or hides one thing of the tree, or the memo."""
+    paths = sorted(path for path in public.rglob("*") if path.is_file() or path.is_symlink())
+    path = data.draw(st.sampled_from([*paths, memo_of(public)]))
+    pool = path.is_relative_to(public / "files")
+    match data.draw(st.sampled_from(["remove", "replace", "hide", "edit"])):
+        case "replace":
+            path.unlink()
+            path.write_bytes(b"something else")
+        case "hide" if not path.is_symlink() and not pool:
+            path.chmod(0o600)
+        case "edit" if not path.is_symlink() and not pool:
+            path.write_bytes(path.read_bytes()[::-1])
+        case _:
+            path.unlink()
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_no_difference(data: st.DataObject) -> None:
+    """Whatever changes, in whatever order, damage included: file by file what a publication from nothing leaves."""
+    with tempfile.TemporaryDirectory() as folder:
+        store, public = Shelves(Path(folder, "store")), Path(folder, "public")
+        held: dict[str, tuple[Entry, ...]] = {name: (store.wheel("alpha"), store.wheel("beta")) for name in "ab"}
+        url = None
+        for _ in range(data.draw(st.integers(2, 5))):
+            for name in data.draw(st.sets(st.sampled_from("abc"), max_size=2)):
+                held[name] = data.draw(changed(held.get(name, ()), store))
+            if data.draw(st.integers(0, 9)) == 0:
+                held.pop(data.draw(st.sampled_from("abc")), None)
+            if data.draw(st.integers(0, 9)) == 0:
+                url = data.draw(st.sampled_from([None, "https://mirror.example/pypi/"]))
+            platforms = [
+                platform(name, wheels, sets={"base": wheels[-1:]}, libc=(2, 41) if name == "a" else (2, 31))
+                for name, wheels in held.items()
+            ]
+            if public.exists() and data.draw(st.booleans()):
+                damage(data, public)
+            whole = made(store, memo_of(public), *platforms, url=url)
+            publish(public, whole, blob=store.blob, memo=memo_of(public))
+            assert snapshot(public) == fresh(public.with_name("fresh"), store, *platforms, url=url)
+            assert whole.decisions == tree(platforms, url=url, metadata=store.metadata).decisions
+            assert read_memo(memo_of(public)).names == set(whole.parts)
+
+
+PATHS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=4)
+STATES = st.text(max_size=3) | st.tuples(st.integers(0, 10**12), st.text("0123456789abcdef", min_size=64, max_size=64))
+
+
+@given(before=st.dictionaries(PATHS, STATES), changes=st.dictionaries(PATHS, st.none() | STATES))
+def test_changed_lines_are_the_manifest(before: dict[str, State], changes: dict[str, State | None]) -> None:
+    """A manifest in which lines were changed is, to the byte, the one printed of all; each path is found in it."""
+    lines = Lines(b"".join(printed(before)))
+    assert {path: lines.state(path) for path in before} == before
+    for path, state in changes.items():
+        lines.change(path, state)
+    after = {path: state for path, state in {**before, **changes}.items() if state is not None}
+    assert b"".join(lines.printed()) == b"".join(printed(after))
+    assert parsed(b"".join(lines.printed())) == after
+
+
+# --- what is made again -----------------------------------------------------------------------------------------------
+
+
+def test_only_what_changed_is_made(public: Path, store: Shelves, rendered: list[str]) -> None:
+    """One project's pages are made when one changed; with nothing changed, none, and nothing is written."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    assert rendered == ["app", "base", "other"]
+    rendered.clear()
+    assert not put(public, store, platform("box", wheels)).changed
+    assert rendered == []
+    put(public, store, platform("box", [*wheels[:-1], replace(wheels[-1], yanked="broken")]))
+    assert rendered == ["other"]
+
+
+def test_who_needs_it_is_made_again_with_it(public: Path, store: Shelves, rendered: list[str]) -> None:
+    """What a project needs stands on the other's page, and whether that is here on its own: both are made again."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    rendered.clear()
+    put(public, store, platform("box", [replace(wheels[0], requires_dist=()), *wheels[1:]]))
+    assert rendered == ["app", "base"]
+    rendered.clear()
+    put(public, store, platform("box", wheels))
+    put(public, store, platform("box", [wheels[0], wheels[1], *wheels[4:]]))
+    assert rendered == ["app", "base", "app"]
+
+
+@pytest.mark.parametrize("path", ["about/other.html", "simple/other/index.html", "box/simple/other/index.v1_json"])
+def test_a_touched_page_is_looked_at(public: Path, store: Shelves, rendered: list[str], path: str) -> None:
+    """An edit that keeps size and time of change of the content, and a mode that hides it, are seen and mended."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    before, page, text = snapshot(public), public / path, (public / path).read_text()
+    was = page.stat()
+    page.write_text(text.replace("other", "OTHER"))
+    os.utime(page, ns=(was.st_atime_ns, was.st_mtime_ns))
+    rendered.clear()
+    put(public, store, platform("box", wheels))
+    assert (rendered, snapshot(public)) == (["other"], before)
+    page.chmod(0o600)
+    put(public, store, platform("box", wheels))
+    assert page.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_lost_link_or_file_is_put_back(public: Path, store: Shelves, rendered: list[str]) -> None:
+    """Only the project that lost something is made again, though the folder of links was touched for all."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    before = snapshot(public)
+    for path in (next(public.glob("box/other*")), next(public.glob("files/*/*/other*.metadata"))):
+        path.unlink()
+        rendered.clear()
+        put(public, store, platform("box", wheels))
+        assert (rendered, snapshot(public)) == (["other"], before)
+
+
+def test_a_copy_from_a_backup_is_read(public: Path, store: Shelves, rendered: list[str]) -> None:
+    """A tree that was copied back is not the one that was published: everything is looked at."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    shutil.copytree(public, public.with_name("backup"), symlinks=True)
+    shutil.rmtree(public)
+    shutil.copytree(public.with_name("backup"), public, symlinks=True)
+    os.utime(public / "simple" / "index.html")
+    (public / "about" / "app.html").write_text("hello")
+    rendered.clear()
+    put(public, store, platform("box", wheels))
+    assert "app" in rendered
+    assert snapshot(public) == fresh(public.with_name("fresh"), store, platform("box", wheels))
+
+
+# --- a cache and no truth ---------------------------------------------------------------------------------------------
+
+
+def test_a_memo_of_another_manifest_is_not_used(public: Path, store: Shelves, rendered: list[str]) -> None:
+    """After a publication without it, and after one that was killed before it was written, all is looked at."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels[:-1]))
+    old = memo_of(public).read_bytes()
+    put(public, store, platform("box", wheels))
+    before = snapshot(public)
+    memo_of(public).write_bytes(old)
+    rendered.clear()
+    put(public, store, platform("box", wheels))
+    assert (rendered, snapshot(public)) == (["app", "base", "other"], before)
+
+
+def test_any_damage_to_the_memo_is_seen(public: Path, store: Shelves) -> None:
+    """Each byte of it that is changed, and each place where it ends too early, make it as good as none."""
+    put(public, store, platform("box", some(store)))
+    memo = memo_of(public)
+    good = memo.read_bytes()
+    assert read_memo(memo) != EMPTY
+    head = good.index(b"\n")
+    for place in (*range(0, head, 7), *range(head, len(good), 101)):
+        memo.write_bytes(good[:place])
+        assert read_memo(memo) == EMPTY
+        memo.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        damaged = read_memo(memo)
+        assert damaged == EMPTY or (place < head and damaged.records == read_good(memo, good).records), place
+
+
+def read_good(memo: Path, good: bytes) -> module.Memo:
+    memo.write_bytes(good)
+    return read_memo(memo)
+
+
+def test_another_version_makes_everything_anew(
+    public: Path, store: Shelves, rendered: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other source files, other pages: nothing of the old memo is used."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    rendered.clear()
+    monkeypatch.setattr(module, "code", lambda: "another")
+    put(public, store, platform("box", wheels))
+    assert rendered == ["app", "base", "other"]
+
+
+def test_a_memo_that_cannot_be_written_fails_nothing(public: Path, store: Shelves) -> None:
+    """It is a cache: the tree is published all the same."""
+    memo_of(public).mkdir()
+    put(public, store, platform("box", some(store)))
+    assert verify(public) == []
+    assert list(public.parent.glob(".*")) == []
+
+
+CHILD = """
+import os, signal, sys
+from pathlib import Path
+from tests.index_makers import Shelves, platform
+from tests.test_index_memo import put, some
+public, store, last = Path(sys.argv[1]), Shelves(Path(sys.argv[2])), int(sys.argv[3])
+seen = 0
+def count(event, arguments):
+    global seen
+    if event in {"os.rename", "os.remove", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.utime"}:
+        seen += 1
+        if seen == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(count)
+put(public, store, platform("box", [*some(store)[2:], store.wheel("new")]))
+"""
+
+
+def test_killed_anywhere_the_next_run_goes_on(tmp_path: Path, store: Shelves) -> None:
+    """SIGKILL before each kind of call of a publication with a memo: valid at once, complete after the next."""
+    wheels = some(store)
+    after = [platform("box", [*wheels[2:], store.wheel("new")])]
+    complete = fresh(tmp_path / "fresh", store, *after)
+    for last in range(1, 400, 5):
+        public = tmp_path / f"public-{last}"
+        put(public, store, platform("box", wheels))
+        command = [sys.executable, "-c", CHILD, str(public), str(store.folder), str(last)]
+        killed = subprocess.run(command, check=False, capture_output=True, text=True, cwd=REPOSITORY)
+        assert killed.returncode in {0, -signal.SIGKILL}, killed.stderr
+        assert verify(public) == [], last
+        put(public, store, *after)
+        assert snapshot(public) == complete, last
+        if killed.returncode == 0:
+            return
+    pytest.fail("the child was always killed")
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def test_all_bad_names_are_told_at_once(public: Path, store: Shelves) -> None:
+    """Of every project and platform that is new, beside others that are known; nothing is published."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    before = snapshot(public)
+    bad = [replace(wheels[0], version="", project=name) for name in ("Not Normal", "x")]
+    with pytest.raises(TreeError) as caught:
+        put(public, store, platform("a", [replace(bad[0], filename="one.txt")]),
+            platform("box", [*wheels, replace(bad[1], filename="two.whl")]))  # fmt: skip
+    assert "one.txt" in caught.value.reason
+    assert "Not Normal" in caught.value.reason
+    assert "two.whl" in caught.value.reason
+    assert snapshot(public) == before
+
+
+def test_a_file_name_belongs_to_one_project(public: Path, store: Shelves) -> None:
+    """Projects are published each by itself, so what one has must not depend on another."""
+    foo = store.wheel("foo")
+    with pytest.raises(TreeError, match="is given for 'foo' and 'bar'"):
+        put(public, store, platform("a", [foo]), platform("b", [replace(foo, project="bar")]))
+
+
+def test_a_key_is_made_of_every_field() -> None:
+    """An Entry has just the fields of a Wheel: none is left out of what tells whether a project changed."""
+    asked = {name for name, value in vars(Wheel).items() if isinstance(value, property)}
+    assert {field.name for field in fields(Entry)} == asked
+
+
+def test_parts_come_back_from_their_records(store: Shelves) -> None:
+    """What a memo keeps of a project is all of it."""
+    wheels = [*some(store), store.wheel("base", "2.0", body="again"), store.wheel("app", "3.0", yanked="<\x85>\t")]
+    whole = tree([platform("box", wheels), platform("a", wheels[:3])], url=None, metadata=store.metadata)
+    for part in whole.parts.values():
+        assert Part.parsed(replace(part, sizes=(1, 22)).record()) == replace(part, sizes=(1, 22))
+        assert json.loads(part.row)[0] == part.name
+
+
+def test_a_memo_comes_back(tmp_path: Path) -> None:
+    """As it was written."""
+    write_memo(tmp_path / "memo", manifest="ab", paths=["x", "ü\n"], records=["a\x1fb", "ü\x1fc\n"])
+    back = read_memo(tmp_path / "memo")
+    assert (back.manifest, back.paths, dict(back.records)) == ("ab", ("x", "ü\n"), {"a": "a\x1fb", "ü": "ü\x1fc\n"})
