@@ -9,17 +9,23 @@ from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
 
-from index.model import Wheel
+from index.model import Status, Wheel
 from index.names import cleaned, pool_url, quoted
 
 API_VERSION = "1.4"  # PEP 792's; 1.5 is for repositories with namespaces
 
 
-def project_page(project: str, wheels: Iterable[Wheel], *, up: str) -> str:
-    """One project's page; `up` leads from it to the tree's root ("../../"), so it works under any prefix."""
+def project_page(project: str, wheels: Iterable[Wheel], *, up: str, status: Status | None = None) -> str:
+    """One project's page; `up` leads from it to the tree's root ("../../"), so it works under any prefix.
+
+    PEP 792: the status and its reason as meta elements; None is "active", and the reason "MAY" be left out.
+    """
     links = "".join(_link(wheel, f"{up}{pool_url(wheel)}") for wheel in wheels)
-    status = '<meta name="pypi:project-status" content="active">\n'  # PEP 792
-    return _page(f"Links for {project}", links, status)
+    said, reason = status or ("active", "")
+    head = f'<meta name="pypi:project-status" content="{markup(said)}">\n'
+    if reason:
+        head += f'<meta name="pypi:project-status-reason" content="{markup(reason)}">\n'
+    return _page(f"Links for {project}", links, head)
 
 
 def root_page(projects: Iterable[str]) -> str:

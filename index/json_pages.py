@@ -10,19 +10,24 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
 from index.html_pages import API_VERSION
-from index.model import Wheel
+from index.model import Status, Wheel
 from index.names import cleaned, pool_url
 
 
-def project_page(project: str, wheels: Iterable[Wheel], *, up: str) -> str:
-    """One project; `versions` (PEP 700) "MUST contain all of the versions", here in order."""
+def project_page(project: str, wheels: Iterable[Wheel], *, up: str, status: Status | None = None) -> str:
+    """One project; `versions` (PEP 700) "MUST contain all of the versions", here in order. `status` is PEP 792's."""
     wheels = list(wheels)
     versions = ",".join(text(version) for version in dict.fromkeys(wheel.version for wheel in wheels))
     files = ",\n".join(_file(wheel, up) for wheel in wheels)
     return (
-        f'{{"meta":{{"api-version":"{API_VERSION}"}},"name":{text(project)},"project-status":{{"status":"active"}},'
+        f'{{"meta":{{"api-version":"{API_VERSION}"}},"name":{text(project)},"project-status":{_status(status)},'
         f'"versions":[{versions}],"files":[\n{files}\n]}}\n'
     )
+
+
+def _status(status: Status | None) -> str:
+    said, reason = status or ("active", "")
+    return f'{{"status":{text(said)},"reason":{text(reason)}}}' if reason else f'{{"status":{text(said)}}}'
 
 
 def root_page(projects: Iterable[str]) -> str:

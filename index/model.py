@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+Status = tuple[str, str]  # PEP 792's "status" and "reason"; the reason may be empty
+
 
 class Wheel(Protocol):
     """One stored wheel, as the pages need it. The bytes stay where they are: pages are made from these fields alone."""

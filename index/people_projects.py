@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from index.catalog import Decision, in_order
-from index.model import PublishedPlatform, Wheel
+from index.model import PublishedPlatform, Status, Wheel
 from index.names import page_of, pool_url
 from index.people_parts import elsewhere, head, line, plural, script, seen, shortened, shown, size
 
@@ -64,6 +64,7 @@ def about_page(
     project: Holdings,
     *,
     offered: bool,
+    status: Status | None,
     decided: Sequence[Decision],
     needed_by: Mapping[str, Sequence[str]],
     here: frozenset[str],
@@ -77,7 +78,7 @@ def about_page(
         f"{head(f'{name}: Python wheels', up='../', scripts=scripts)}"
         '<header>\n<nav aria-label="Way back"><a href="../index.html#projects">All projects</a></nav>\n'
         f"<h1>{name}</h1>\n{summary}</header>\n"
-        f'<main id="main">\n{_facts(project, newest, offered)}'
+        f'<main id="main">\n{_facts(project, newest, offered, status)}'
         f"<h2>Install</h2>\n{_install(project, url)}"
         f"{_files(project)}{_decided(decided)}{_needs(newest, here)}{_needers(needed_by)}"
         f"</main>\n{''.join(map(script, scripts))}</body>\n</html>\n"
@@ -89,12 +90,14 @@ def _install(project: Holdings, url: str | None) -> str:
     return f'{lines}<p class="soft">{elsewhere(url)}uv takes the same line with <code>uv</code> before it.</p>\n'
 
 
-def _facts(project: Holdings, newest: Wheel, offered: bool) -> str:
+def _facts(project: Holdings, newest: Wheel, offered: bool, status: Status | None) -> str:
     where = ", ".join(project.wheels)
+    reason = f": {shown(status[1])}" if status and status[1] else ""
+    state = f'<dt>State</dt><dd><span class="state warn">{shown(status[0])}</span>{reason}</dd>\n' if status else ""
     python = f"<dt>Needs Python</dt><dd>{shown(newest.requires_python)}</dd>\n" if newest.requires_python else ""
     index = f'<a href="../simple/{project.name}/index.html">in the index for all platforms</a>'
     return (
-        f'<dl class="facts">\n<dt>Newest here</dt><dd>{shown(newest.version)}</dd>\n'
+        f'<dl class="facts">\n{state}<dt>Newest here</dt><dd>{shown(newest.version)}</dd>\n'
         f"<dt>Licence</dt><dd>{shown(shortened(newest.license, 120)) or 'not stated'}</dd>\n{python}"
         f"<dt>Platforms</dt><dd>{where}</dd>\n"
         f"<dt>Index page</dt><dd>{index if offered else 'only in the indexes of its platforms'}</dd>\n</dl>\n"

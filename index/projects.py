@@ -22,7 +22,7 @@ from pathlib import Path
 from index import html_pages, json_pages
 from index.catalog import Decision, Metadata, Shelf, merged, shelf
 from index.errors import TreeError
-from index.model import Entry, PublishedPlatform, Wheel
+from index.model import Entry, PublishedPlatform, Status, Wheel
 from index.names import pool_path
 from index.parts import Held, Part, notes
 from index.people_projects import Holdings, about_page, needs, row
@@ -41,11 +41,17 @@ class PoolFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
-    """A project's wheels on each platform that has any, in the order in which they came, those of its sets last."""
+    """A project's wheels on each platform that has any, in the order in which they came, those of its sets last.
+
+    For each of these platforms `statuses` has its word on the project, `pinned` the yanked files (sha256) that a set
+    asks for all the same.
+    """
 
     name: str
     platforms: tuple[PublishedPlatform, ...]
     wheels: tuple[Sequence[Wheel], ...]
+    statuses: tuple[Status | None, ...]
+    pinned: tuple[frozenset[str], ...]
 
     def key(self, base: bytes) -> str:
         """Hash of everything that its part, pages, links and files are made of, its neighbours' names excepted."""
@@ -53,7 +59,8 @@ class Given:
         each = dict(zip(places, chain(*self.wheels), strict=True))
         numbers = {place: number for number, place in enumerate(each)} if len(each) < len(places) else {}
         held = [(platform.name, len(wheels)) for platform, wheels in zip(self.platforms, self.wheels, strict=True)]
-        whole = (held, [numbers[place] for place in places if numbers], list(map(_FIELDS, each.values())))
+        said = (self.statuses, [sorted(pinned) for pinned in self.pinned])
+        whole = (held, said, [numbers[place] for place in places if numbers], list(map(_FIELDS, each.values())))
         return sha256(base + marshal.dumps(whole, _MARSHAL)).hexdigest()
 
 
@@ -64,12 +71,30 @@ def given(platforms: Sequence[PublishedPlatform]) -> dict[str, Given]:
         mine: defaultdict[str, list[Wheel]] = defaultdict(list)
         for wheel in chain(platform.wheels, *(one.wheels for one in platform.sets)):
             mine[wheel.project].append(wheel)
-        found.append((platform, mine))
+        found.append((platform, mine, _statuses(platform), _pinned(platform)))
     together = {}
-    for name in sorted(set().union(*(mine for _, mine in found))):
-        having = [(platform, mine[name]) for platform, mine in found if name in mine]
-        together[name] = Given(name=name, platforms=tuple(p for p, _ in having), wheels=tuple(w for _, w in having))
+    for name in sorted(set().union(*(mine for _, mine, _, _ in found))):
+        having = [one for one in found if name in one[1]]
+        together[name] = Given(
+            name=name,
+            platforms=tuple(platform for platform, _, _, _ in having),
+            wheels=tuple(mine[name] for _, mine, _, _ in having),
+            statuses=tuple(statuses.get(name) for _, _, statuses, _ in having),
+            pinned=tuple(pinned.get(name, frozenset()) for _, _, _, pinned in having),
+        )
     return together
+
+
+def _statuses(platform: PublishedPlatform) -> dict[str, Status]:
+    return {project: (status, reason) for project, status, reason in platform.statuses}
+
+
+def _pinned(platform: PublishedPlatform) -> dict[str, frozenset[str]]:
+    found: dict[str, frozenset[str]] = {}
+    for wheel in chain(*(one.wheels for one in platform.sets)):
+        if wheel.yanked is not None:
+            found[wheel.project] = found.get(wheel.project, frozenset()) | {wheel.sha256}
+    return found
 
 
 def base(platforms: Sequence[PublishedPlatform], url: str | None) -> bytes:
@@ -95,6 +120,8 @@ class Project:
     platforms: tuple[PublishedPlatform, ...]
     shelves: tuple[Shelf, ...]
     everybody: Shelf
+    statuses: tuple[Status | None, ...]
+    pinned: tuple[frozenset[str], ...]
 
     def pool(self) -> dict[str, PoolFile]:
         """Path → file, of everything of it that is kept."""
@@ -115,20 +142,34 @@ class Project:
     def pages(self, url: str | None, needed_by: Mapping[str, Sequence[str]], here: frozenset[str]
               ) -> Iterator[tuple[str, str]]:  # fmt: skip
         """(path, text) of each page, in the order of its part's `pages`; the last one is for people."""
-        merged_wheels = [("simple", self.everybody.wheels)] if self.everybody.wheels else []
-        for folder, wheels in (*merged_wheels, *((f"{p.name}/simple", one.wheels) for p, one in self._held())):
+        for folder, wheels, status in self._indexes():
             up = "../" * (folder.count("/") + 2)
-            yield f"{folder}/{self.name}/index.html", html_pages.project_page(self.name, wheels, up=up)
-            yield f"{folder}/{self.name}/index.v1_json", json_pages.project_page(self.name, wheels, up=up)
+            yield f"{folder}/{self.name}/index.html", html_pages.project_page(self.name, wheels, up=up, status=status)
+            yield (
+                f"{folder}/{self.name}/index.v1_json",
+                json_pages.project_page(self.name, wheels, up=up, status=status),
+            )
         decided = (*self.everybody.decisions, *(decision for one in self.shelves for decision in one.decisions))
         yield about_page(
             self.holdings(),
             offered=bool(self.everybody.wheels),
+            status=self._status(),
             decided=decided,
             needed_by=needed_by,
             here=here,
             url=url,
         )
+
+    def _indexes(self) -> Iterator[tuple[str, Sequence[Wheel], Status | None]]:
+        """Folder, wheels and status of each index that has it."""
+        if self.everybody.wheels:
+            yield "simple", self.everybody.wheels, self._status()
+        for (platform, one), status in zip(self._held(), self.statuses, strict=True):
+            yield f"{platform.name}/simple", one.wheels, status
+
+    def _status(self) -> Status | None:
+        """For everybody: where platforms have heard different things, the gravest (its word comes last by alphabet)."""
+        return max((status for status in self.statuses if status), default=None)
 
     def holdings(self) -> Holdings:
         """As the pages for people see it."""
@@ -152,7 +193,10 @@ class Project:
             row=row(holdings, platforms),
             notes=notes(needs(holdings), decided),
             files=tuple(chain(*files)),
-            held=tuple(_held(platform.name, one.wheels, files) for platform, one in self._held()),
+            held=tuple(
+                _held(platform.name, one.wheels, pinned, files)
+                for (platform, one), pinned in zip(self._held(), self.pinned, strict=True)
+            ),
         )
 
     def _held(self) -> Iterator[tuple[PublishedPlatform, Shelf]]:
@@ -163,12 +207,22 @@ def made(one: Given, metadata: Metadata) -> Project:
     """Decide who is offered what."""
     shelves = tuple(shelf(platform.name, wheels) for platform, wheels in zip(one.platforms, one.wheels, strict=True))
     everybody = merged(one.platforms, shelves, metadata)
-    return Project(name=one.name, platforms=one.platforms, shelves=shelves, everybody=everybody)
+    return Project(
+        name=one.name,
+        platforms=one.platforms,
+        shelves=shelves,
+        everybody=everybody,
+        statuses=one.statuses,
+        pinned=one.pinned,
+    )
 
 
-def _held(platform: str, wheels: Sequence[Wheel], files: Mapping[tuple[str, str], int]) -> Held:
-    """A folder says nothing about its files, so a yanked one would be taken like any other: it is not in there."""
-    flat = [wheel for wheel in wheels if wheel.yanked is None]
+def _held(platform: str, wheels: Sequence[Wheel], pinned: frozenset[str], files: Mapping[tuple[str, str], int]) -> Held:
+    """A folder says nothing about its files: a yanked one would be taken like any other, so it is there for sets alone.
+
+    PEP 592: a yanked file is for those who pin it, and that is what such a set did.
+    """
+    flat = [wheel for wheel in wheels if wheel.yanked is None or wheel.sha256 in pinned]
     return Held(
         platform=platform,
         wheels=len(wheels),

@@ -28,6 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _LINUX = re.compile(r"[-.]linux_")
 _FOR_PEOPLE = re.compile(r"([^/]+/)?index\.html|about/[^/]+\.html")
 _EPOCH = "1970-01-01T00:00:00Z"
+_HASH = re.compile(r"sha256:([0-9a-f]{64})")
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
@@ -223,11 +224,15 @@ def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
 
 
 def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
-    said = [_from_html(tree, html, text, attributes) for text, attributes in _parse(tree, html)]
+    parsed = _parsed(tree, html)
+    said = [_from_html(tree, html, text, attributes) for text, attributes in parsed.found]
     also = [_from_json(tree, other, record) for record in _load(tree, other, "files")]
     if said != also and not tree.moves(html, other):
         names = sorted({one.name for one in {*said} ^ {*also}})
         tree.say(folder, f"HTML and JSON disagree about {', '.join(names) or 'the order of their files'}")
+    status, reason = (parsed.metas.get(f"pypi:project-status{end}") for end in ("", "-reason"))
+    if {"status": status, "reason": reason or ""} != _status(tree, other) and not tree.moves(html, other):
+        tree.say(folder, "HTML and JSON disagree about the project's status")
     for page, files in ((html, said), (other, also)):
         for one in files:
             _file(tree, page, one)
@@ -259,20 +264,25 @@ def _file(tree: _Tree, page: str, one: _File) -> None:
 
 
 def _folders(tree: _Tree) -> None:
-    """Each platform's folder: a link for each file of its index that is not yanked, and its page of the same."""
+    """Each platform's folder: a link for each file of its index, of yanked ones for those that a set asks for."""
+    asked = {posixpath.dirname(path): set[str]() for path in tree.files if path.endswith("/simple/index.html")}
+    for path in sorted(path for path in tree.files if path.endswith(".txt") and path.count("/") == 1):
+        said = (_read(tree, path) or b"").decode(errors="replace")
+        asked.setdefault(f"{posixpath.dirname(path)}/simple", set()).update(_HASH.findall(said))
     for index in sorted(tree.offered.keys() - {"simple"}):
-        folder = posixpath.dirname(index)
-        for path in (f"{folder}/{name}" for name, one in tree.offered[index].items() if one.yanked is None):
+        folder, offered = posixpath.dirname(index), tree.offered[index].items()
+        for path in (f"{folder}/{name}" for name, one in offered if one.yanked is None or one.sha256 in asked[index]):
             if path not in tree.links and path not in tree.files and not tree.moves(path):
                 tree.say(path, "is missing, and the platform's index has it")
     for path, target in tree.links.items():
         place = _joined(path, target)
-        one = tree.offered.get(f"{posixpath.dirname(path)}/simple", {}).get(posixpath.basename(path))
+        index = f"{posixpath.dirname(path)}/simple"
+        one = tree.offered.get(index, {}).get(posixpath.basename(path))
         if target.startswith("/") or place.startswith("..") or place not in tree.files:
             tree.say(path, f"is a link to {target}, where no file is")
         elif interrupted(tree.public) and (one is None or tree.moves(path)):
             continue
-        elif one is None or one.path != place or one.yanked is not None:
+        elif one is None or one.path != place or (one.yanked is not None and one.sha256 not in asked[index]):
             tree.say(path, "is not what the platform's index offers under this name")
 
 
@@ -318,16 +328,19 @@ def _pointed_to(tree: _Tree) -> None:
 
 
 class _Anchors(HTMLParser):
-    """Every <a> with its text and attributes, and every <link>."""
+    """Every <a> with its text and attributes, and every <link>; of each <meta> the content by name."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.metas: dict[str | None, str | None] = {}
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._inside = tag == "a"
         self.found += [("", dict(attrs))] if tag in {"a", "link"} else []
+        if tag == "meta":
+            self.metas[dict(attrs).get("name")] = dict(attrs).get("content")
 
     def handle_data(self, data: str) -> None:
         if self._inside:
@@ -338,13 +351,17 @@ class _Anchors(HTMLParser):
 
 
 def _parse(tree: _Tree, page: str) -> list[tuple[str, dict[str, str | None]]]:
+    return _parsed(tree, page).found
+
+
+def _parsed(tree: _Tree, page: str) -> _Anchors:
     text = (_read(tree, page) or b"").decode(errors="replace")
     if not text.lower().startswith("<!doctype html>"):
         tree.say(page, "has no HTML5 doctype")
     parser = _Anchors()
     parser.feed(text)
     parser.close()
-    return parser.found
+    return parser
 
 
 def _load(tree: _Tree, page: str, key: str) -> list[dict[str, Any]]:
@@ -356,6 +373,15 @@ def _load(tree: _Tree, page: str, key: str) -> list[dict[str, Any]]:
     except (ValueError, KeyError, TypeError) as error:
         tree.say(page, f"is not the JSON that it should be: {error!r}")
         return []
+
+
+def _status(tree: _Tree, page: str) -> dict[str, str | None]:
+    """PEP 792's: the reason is as good as empty where it is left out. What is no JSON was said of elsewhere."""
+    try:
+        said = json.loads(_read(tree, page) or b"").get("project-status")
+    except (ValueError, AttributeError):
+        said = None
+    return {"status": _word(said, "status"), "reason": _word(said, "reason") or ""}
 
 
 def _from_html(tree: _Tree, page: str, text: str, attributes: dict[str, str | None]) -> _File:

@@ -1,0 +1,101 @@
+"""What an index says of a file or a project after the file was fetched: it is published as it is said now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.pages import JSON_TYPE
+from tests import loopback
+from tests.conftest import Bench
+from tests.projects_maker import make_wheel
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[loopback.Index]:
+    """An index with two wheels."""
+    with loopback.serving() as server:
+        index = loopback.Index(server=server)
+        for name in ("alpha", "beta"):
+            made = make_wheel(tmp_path / "made", name)
+            index.add(name, made.name, made.read_bytes())
+        yield index
+
+
+def withdraw(index: loopback.Index, project: str) -> None:
+    page = index.pages[project]
+    page["files"][0]["yanked"] = "eats <files>"
+    page["project-status"] = {"status": "archived", "reason": 'see "beta"'}
+    index.server.behaviours[f"/simple/{project}/"] = loopback.body(json.dumps(page).encode(), JSON_TYPE)
+
+
+class Metas(HTMLParser):
+    """The meta elements of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.said: dict[str, str] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """One of them."""
+        if tag == "meta":
+            said = dict(attrs)
+            self.said[said.get("name") or ""] = said.get("content") or ""
+
+
+def page(bench: Bench, project: str, index: str = "simple") -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((bench.root / f"public/{index}/{project}/index.v1_json").read_bytes())
+    return found
+
+
+def test_a_yank_and_a_status_are_published_when_the_lock_has_heard_of_them(bench: Bench, index: loopback.Index) -> None:
+    """Locks move by `upgrade` alone; then both stand on every page, and the bytes stay where the set asks for them."""
+    platform = {"name": "here", "host": True, "prove": False, "packages": ["alpha==1.0", "beta"]}
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"url": index.url}], "platforms": [platform]}))
+    assert bench.doit().code == 0
+    assert page(bench, "alpha")["project-status"] == {"status": "active"}
+    withdraw(index, "alpha")
+    assert bench.doit().code == 0
+    assert "yanked" not in page(bench, "alpha")["files"][0]
+    assert bench.doit("upgrade").code == 0
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+    for folder in ("simple", "here/simple"):
+        assert page(bench, "alpha", folder)["files"][0]["yanked"] == "eats <files>"
+        assert page(bench, "alpha", folder)["project-status"] == {"status": "archived", "reason": 'see "beta"'}
+        assert page(bench, "beta", folder)["project-status"] == {"status": "active"}
+        metas = Metas((bench.root / f"public/{folder}/alpha/index.html").read_text()).said
+        assert metas["pypi:project-status"] == "archived"
+        assert metas["pypi:project-status-reason"] == 'see "beta"'
+    assert "archived" in (bench.root / "public/about/alpha.html").read_text()
+    assert bench.flat("here") == ["alpha-1.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"]
+    assert bench.doit("verify").code == 0
+    assert "PUBLISH" not in bench.doit().out
+
+
+def test_a_yanked_file_that_no_set_asks_for_any_more_leaves_the_flat_folder(
+    bench: Bench, index: loopback.Index, tmp_path: Path
+) -> None:
+    """A folder cannot say that a file is yanked, so pip would take it; the indexes say so, and keep it."""
+    platform = {"name": "here", "host": True, "prove": False}
+    asked = {"upstream": [{"url": index.url}], "platforms": [{**platform, "packages": ["alpha==1.0"]}]}
+    withdraw(index, "alpha")
+    bench.write("platforms.yaml", json.dumps(asked))
+    assert bench.doit().code == 0
+    assert bench.flat("here") == ["alpha-1.0-py3-none-any.whl"]
+    newer = make_wheel(tmp_path / "made", "alpha", "2.0")
+    index.add("alpha", newer.name, newer.read_bytes())
+    bench.write("platforms.yaml", json.dumps({**asked, "platforms": [{**platform, "packages": ["alpha>1"]}]}))
+    assert bench.doit().code == 0
+    assert bench.flat("here") == ["alpha-2.0-py3-none-any.whl"]
+    assert [file["filename"] for file in page(bench, "alpha")["files"]] == [
+        "alpha-1.0-py3-none-any.whl",
+        "alpha-2.0-py3-none-any.whl",
+    ]
+    assert bench.doit("verify").code == 0
