@@ -125,6 +125,16 @@ def test_a_missing_file_is_found(public: Path) -> None:
 
 HOSTILE = '{"filename":[1],"url":{"a":1},"hashes":[],"core-metadata":7,"requires-python":[],"yanked":{},"size":"x"}'
 ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "a status in one form only": (
+        lambda public: edit(public, "simple/foo/index.html", '(project-status" content)="active"', r'\1="archived"'),
+        r"simple/foo: HTML and JSON disagree about the project's status",
+    ),
+    "a yanked file that no set asks for": (
+        lambda public: link(
+            public, "old/foo-0.9-py3-none-any.whl", f"../{wheel(public, 'foo-0.9').relative_to(public)}"
+        ),
+        r"old/foo-0.9-py3-none-any.whl: is not what the platform's index offers",
+    ),
     "an orphan": (lambda public: (public / "files" / "x.whl").write_text("x"), r"files/x.whl: nothing points to it"),
     "an orphan in the manifest": (
         lambda public: [(public / "files" / "x.whl.metadata").write_text("x"), sign(public, "files/x.whl.metadata")],
