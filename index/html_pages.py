@@ -30,8 +30,7 @@ def project_page(project: str, wheels: Iterable[Wheel], *, up: str, status: Stat
 
 def root_page(projects: Iterable[str]) -> str:
     """Every project of one index: "the text of the anchor tag MUST be the name of the project", the link its folder."""
-    links = "".join(f'<a href="{escape(quoted(name))}/">{escape(cleaned(name))}</a><br>\n' for name in projects)
-    return _page("Simple index", links)
+    return _page("Simple index", "".join(map(_folder, projects)))
 
 
 def flat_page(platform: str, links: Iterable[str]) -> str:
@@ -51,6 +50,11 @@ def flat_links(wheels: Iterable[Wheel]) -> str:
 def markup(text: str) -> str:
     """Text for an element or an attribute: the one place where what came from outside becomes HTML."""
     return escape(cleaned(text))
+
+
+def _folder(name: str) -> str:
+    link = quoted(name)  # where there is nothing to quote, as in every normalised name, there is nothing to escape
+    return f'<a href="{link}/">{name if link == name else escape(cleaned(name))}</a><br>\n'
 
 
 def _link(wheel: Wheel, url: str, *, metadata: bool = True) -> str:

@@ -23,11 +23,15 @@ class Known:
     A page is taken as read when the manifest names its state, its size is right, and nothing happened to it since the
     manifest was touched, which is the last thing a publication does (ctime: an edit cannot hide from it). Anything else
     is read and hashed. So an edit, a deletion, a copy from a backup are all mended, and an untouched tree costs a stat.
+
+    Two ways: `expect_all` takes every path that any manifest names; `expect` takes a few paths, where a memo accounts
+    for all others, whose lines then stay in the manifest as they are. Of those others `untouched` asks the same stats.
     """
 
     digest: str  # sha256 of the last manifest
     since: int
     interrupted: bool
+    empty: bool  # nothing was there at all: nothing needs to be looked for
     left: dict[str, State | None]  # what may lie about, less what was asked for; None: says an unfinished publication
     _text: bytes
     _lines: Lines | None = None
@@ -40,7 +44,10 @@ class Known:
         text, state = root.read(manifest.NAME), root.state(manifest.NAME)
         since = state.st_ctime_ns if state else 0
         interrupted = root.is_folder(STAGE)
-        return cls(digest=sha256(text).hexdigest(), since=since, interrupted=interrupted, left={}, _text=text)
+        empty = not root.names(".")
+        return cls(
+            digest=sha256(text).hexdigest(), since=since, interrupted=interrupted, empty=empty, left={}, _text=text
+        )
 
     def expect_all(self, root: Root) -> None:
         """Everything that is named anywhere may lie about."""
@@ -97,7 +104,7 @@ class Known:
 
     def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
         """Whether this file is there, whole, and readable by everybody. Each path is asked for once, here and below."""
-        state, before = root.state(path), self.left.pop(path, None)
+        state, before = None if self.empty else root.state(path), self.left.pop(path, None)
         if state is None or state.st_size != wanted[0] or not _is_readable(state):
             return False
         if state.st_ctime_ns < self.since and before == wanted:
@@ -133,7 +140,7 @@ class Known:
         """Whether a path's folder exists, and has the entries that the manifest says; asked once a folder."""
         folder = path.rpartition("/")[0]
         if folder != self._folder[0]:
-            state = root.state(folder)
+            state = None if self.empty else root.state(folder)
             exists = state is not None and stat.S_ISDIR(state.st_mode)
             self._folder = folder, (exists, state is not None and exists and state.st_ctime_ns < self.since)
         return self._folder[1]

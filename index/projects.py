@@ -14,10 +14,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
+
+import packaging
 
 from index import html_pages, json_pages
 from index.catalog import Decision, Metadata, Shelf, merged, shelf
@@ -106,7 +107,7 @@ def base(platforms: Sequence[PublishedPlatform], url: str | None) -> bytes:
 def code() -> str:
     """Hash of the program that makes the pages: another version makes all of them anew."""
     here = Path(__file__).parent
-    digest = sha256(f"{sys.version} {version('packaging')}".encode())
+    digest = sha256(f"{sys.version} {packaging.__version__}".encode())
     for path in sorted((*here.glob("*.py"), *here.glob("assets/*"))):
         digest.update(b"%s %d\n" % (path.name.encode(), path.stat().st_size) + path.read_bytes())
     return digest.hexdigest()
