@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from benchmarks.tree import records
+from benchmarks.tree import Count, records
 from benchmarks.workspaces import metadata_of, write_wheel
 from builders.store import Store
 from index.model import Entry
@@ -51,7 +51,7 @@ def made_store(folder: Path, count: int) -> MadeUp:
     (folder / "blobs").mkdir()
     for number in range(256):
         (folder / "blobs" / f"{number:02x}").mkdir()
-    wheels = tuple(_kept(store, wheel) for wheel in records(count))
+    wheels = tuple(_kept(store, wheel) for wheel in records(Count(wheels=count)))
     for wheel in wheels:
         fingerprint = sha256(wheel.filename.encode()).hexdigest()
         text = json.dumps(asdict(wheel) | _UNSHOWN | {"fingerprint": fingerprint}, sort_keys=True)
