@@ -264,7 +264,7 @@ class Tree:
                     incomplete=standing.incomplete(YARD),
                     memo=read_memo(self._memo),
                 )
-                published = publish(PUBLIC, made, blob=YARD.store.blob, memo=self._memo)
+                published = publish(PUBLIC, made, blob=YARD.store.blob_name, memo=self._memo)
             except TreeError as error:
                 YARD.progress.done("public", outcome="failed")
                 raise PublishError(error.reason, hint=error.hint) from error

@@ -33,7 +33,7 @@ def main() -> None:
     )
     whole = tree([one], url=None, metadata=lambda digest: store.blob(digest).read_bytes())
     arranged = time.perf_counter()
-    publish(public, whole, blob=store.blob)
+    publish(public, whole, blob=store.blob_name)
     ended = time.perf_counter()
     print(json.dumps({"records read": read - started, "tree": arranged - read, "publish": ended - arranged}))
 

@@ -85,7 +85,7 @@ def make_blobs(store: Path, count: Count) -> None:
         (store / f"{number:02x}").mkdir()
     for wheel in records(count):
         for data in (f"wheel {wheel.filename}", f"metadata {wheel.filename}"):
-            path = blob_of(store)(sha256(data.encode()).hexdigest())
+            path = Path(blob_of(store)(sha256(data.encode()).hexdigest()))
             path.write_text(data)
             path.chmod(0o444)
 
@@ -121,19 +121,19 @@ def made(wheels: list[Entry], store: Path, memo: Memo = EMPTY) -> Tree:
         wheels=tuple(wheels),
         sets=(PublishedSet(name="base", wheels=tuple(wheels[:100])),),
     )
-    return tree([one], url=None, metadata=lambda digest: blob_of(store)(digest).read_bytes(), memo=memo)
+    return tree([one], url=None, metadata=lambda digest: Path(blob_of(store)(digest)).read_bytes(), memo=memo)
 
 
-def blob_of(store: Path) -> Callable[[str], Path]:
-    """The store's own shape: blobs/<aa>/<sha256>."""
-    return lambda digest: Path(f"{store}/{digest[:2]}/{digest}")
+def blob_of(store: Path) -> Callable[[str], str]:
+    """The store's own shape, blobs/<aa>/<sha256>, as text like the store's own `blob_name`."""
+    return lambda digest: f"{store}/{digest[:2]}/{digest}"
 
 
 def bare_loop(store: Path, count: Count) -> float:
     """Everything that the tree holds, from memory."""
     whole = made(records(count), store)
     pages = list(whole.pages())
-    pool = [(path, str(blob_of(store)(one.sha256))) for path, one in whole.pool(whole.parts)]
+    pool = [(path, blob_of(store)(one.sha256)) for path, one in whole.pool(whole.parts)]
     links = list(whole.links(whole.parts))
     start = time.perf_counter()
     root = tempfile.mkdtemp(dir=store) + "/"

@@ -67,6 +67,10 @@ class Store:
         """Where the bytes of that hash stand, or would."""
         return self._blobs / sha256[:2] / sha256
 
+    def blob_name(self, sha256: str) -> str:
+        """The same as text: a tree of 100,000 wheels asks 200,000 times."""
+        return f"{self._blobs}/{sha256[:2]}/{sha256}"
+
     def has_blob(self, sha256: str) -> bool:
         """Whether those bytes are here."""
         return self.blob(sha256).is_file()

@@ -130,7 +130,7 @@ class Root:
             self.write(spare, (self.read(path),))
         self.replace(spare, other)
 
-    def place(self, source: Path, path: str, expected: str) -> int:
+    def place(self, source: str | Path, path: str, expected: str) -> int:
         """A blob of the store, hashed once more before anybody gets it; gives its size.
 
         It becomes a hard link if nobody may write to it (an edit of the tree would be one of the store), or a copy.
@@ -201,7 +201,7 @@ class Root:
             self._folders.discard(folder)
             folder = folder.rpartition("/")[0]
 
-    def _linked(self, source: Path, path: str) -> bool:
+    def _linked(self, source: str | Path, path: str) -> bool:
         """False: another file system, one without hard links, or 65,000 links already."""
         try:
             os.link(source, path, dst_dir_fd=self.fd)
@@ -209,8 +209,8 @@ class Root:
             return False
         return True
 
-    def _copy(self, source: Path, path: str) -> None:
-        with source.open("rb") as from_file, open(path, "xb", opener=self._opener) as to_file:
+    def _copy(self, source: str | Path, path: str) -> None:
+        with Path(source).open("rb") as from_file, open(path, "xb", opener=self._opener) as to_file:
             os.fchmod(to_file.fileno(), 0o644)
             shutil.copyfileobj(from_file, to_file, 1 << 20)
         self._unsynced.append(path)

@@ -37,7 +37,7 @@ _PAGES = f"{STAGE}/pages"
 _PEOPLE = f"{STAGE}/people"  # pages for people lead to all others, and so come in after them
 _FEW = 64  # so many projects, or such a part of all, are brought up one by one; with more, all are looked at at once
 
-Blob = Callable[[str], Path]  # sha256 → where the store keeps these bytes
+Blob = Callable[[str], str | Path]  # sha256 → where the store keeps these bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
