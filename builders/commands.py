@@ -13,8 +13,8 @@ _UV = '"$UV" {verb} --quiet --no-config --no-python-downloads --cache-dir "$WORK
 PACKED = "environment.tar"
 REQUIRES = "requires.txt"  # what a backend asks for, a line each
 CERTIFICATES = "ca.pem"  # this machine's own authorities, for a build that may reach the network
+_VENV = f'{_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"'
 _INSTALL = f"""
-{_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"
 {_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy {{more}} \\
     --python "$WORK/env/bin/python" "$IN"/env/*.whl
 """
@@ -22,21 +22,33 @@ _INSTALL = f"""
 _UNPACK = """import sys, tarfile
 tarfile.TarFile.extraction_filter = staticmethod(lambda member, _: member)
 tarfile.open(sys.argv[1]).extractall(sys.argv[2])"""
+_UNPACKED = f"""
+if command -v tar > /dev/null; then tar -xf "$IN/{PACKED}" -C "$WORK"
+else "$PYTHON" -c '{_UNPACK}' "$IN/{PACKED}" "$WORK"
+fi
+"""
 ENVIRONMENT = f"""
 mkdir -p "$HOME"
-if [ ! -e "$IN/{PACKED}" ]; then
+if [ -e "$IN/{PACKED}" ]; then
+{_UNPACKED.strip()}
+else
+{_VENV}
 {_INSTALL.format(more="").strip()}
-elif command -v tar > /dev/null; then tar -xf "$IN/{PACKED}" -C "$WORK"
-else "$PYTHON" -c '{_UNPACK}' "$IN/{PACKED}" "$WORK"
 fi
 export PATH="$WORK/env/bin:$PATH" VIRTUAL_ENV="$WORK/env"
 if [ -e "$IN/{CERTIFICATES}" ]; then
     export {" ".join(f'{name}="$IN/{CERTIFICATES}"' for name in VARIABLES)}
 fi
 """
-# The build environment of several jobs, with its bytecode, as the one file that they unpack.
+# The build environment of several jobs, with its bytecode, as the one file that they unpack. It is made on top of
+# another one, if there is one: what that holds is compiled already.
 PACK = f"""
 mkdir -p "$HOME"
+if [ -e "$IN/{PACKED}" ]; then
+{_UNPACKED.strip()}
+else
+{_VENV}
+fi
 {_INSTALL.format(more="--compile-bytecode").strip()}
 if command -v tar > /dev/null; then tar -cf "$OUT/{PACKED}" -C "$WORK" env
 else cd "$WORK" && "$PYTHON" -m tarfile -c "$OUT/{PACKED}" env

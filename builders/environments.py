@@ -1,6 +1,7 @@
 """Build environments: in a box, one archive for all builds that are made with the same wheels.
 
 wheels ─> one job: install, compile, pack ─> .wheelyard/work/environments/<key>.tar ─> each hook, each build
+                                                └──> the next one, which has these wheels and more
 
 Installing pip and setuptools and compiling them anew for each hook and each build took longer than many a build. What
 is shared is an input like any other: each container unpacks a copy of its own, so no build can leave anything there for
@@ -34,17 +35,20 @@ def environment_inputs(
 
     A virtual environment remembers its path. In a box that is always the same one; on a host each job has its own.
     """
-    wheels = tuple(
+    if ground.platform.host:
+        return _wheels(yard, records)
+    archive = yard.folder / "work" / "environments" / f"{environment_key(ground, settings, records)}.tar"
+    base = environment_key(ground, settings, ())
+    with yard.once(f"environments {base}"):
+        made = archive.is_file() or _make(yard, ground, executor, records, archive, base)
+    return (Input(name=commands.PACKED, content=archive),) if made else _wheels(yard, records)
+
+
+def _wheels(yard: Yard, records: Sequence[Record]) -> tuple[Input, ...]:
+    return tuple(
         Input(name=f"env/{record.filename}", content=yard.store.blob(record.sha256))
         for record in sorted(records, key=lambda record: record.filename)
     )
-    if ground.platform.host:
-        return wheels
-    key = environment_key(ground, settings, records)
-    archive = yard.folder / "work" / "environments" / f"{key}.tar"
-    with yard.once(f"environment {key}"):
-        made = archive.is_file() or _make(yard, ground, executor, wheels, archive)
-    return (Input(name=commands.PACKED, content=archive),) if made else wheels
 
 
 def environment_key(ground: Ground, settings: BuildSettings, records: Sequence[Record]) -> str:
@@ -59,13 +63,21 @@ def environment_key(ground: Ground, settings: BuildSettings, records: Sequence[R
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def _make(yard: Yard, ground: Ground, executor: Executor, wheels: tuple[Input, ...], archive: Path) -> bool:
-    """Whether it could be made. Where it could not, the build will fail the same way, with a log of its own."""
+def _make(yard: Yard, ground: Ground, executor: Executor, records: Sequence[Record], archive: Path, base: str) -> bool:
+    """Whether it could be made. Where it could not, the build will fail the same way, with a log of its own.
+
+    It is made on top of the largest one of the same image (`base`) that has none but these wheels.
+    """
+    wanted = frozenset(record.fingerprint for record in records)
+    others = yard.environments.setdefault(base, {})
+    has, below = max(((has, path) for has, path in others.items() if has < wanted), key=lambda one: len(one[0]),
+                     default=(frozenset(), None))  # fmt: skip
+    under = (Input(name=commands.PACKED, content=below),) if below else ()
     name = f"environment-{archive.stem[:12]}"
     job = Job(
         label=f"{ground.platform.name}/{name}",
         script=commands.PACK,
-        inputs=wheels,
+        inputs=(*under, *_wheels(yard, [record for record in records if record.fingerprint not in has])),
         env=commands.build_environment(0, ground.platform.env),
         limits=ground.platform.limits,
     )
@@ -78,4 +90,5 @@ def _make(yard: Yard, ground: Ground, executor: Executor, wheels: tuple[Input, .
             return False
         archive.parent.mkdir(parents=True, exist_ok=True)
         made.replace(archive)
+        others[wanted] = archive
         return True

@@ -11,7 +11,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
+from html import unescape
 from html.parser import HTMLParser
+from typing import NamedTuple
 
 from packaging.utils import NormalizedName
 
@@ -26,6 +29,14 @@ STATUSES = frozenset({"archived", "quarantined", "deprecated"})  # besides "acti
 Status = tuple[str, str]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _CLAUSE = r" *((===?|[~!<>]=|[<>]) *)?v?[0-9][0-9A-Za-z.*+!-]* *"
+# What nearly every link of a large index looks like: nothing in it is encoded, escaped or relative.
+_PLAIN_LINK = re.compile(
+    r"(?P<url>(?P<scheme>https?)://(?P<site>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?:/[A-Za-z0-9._~-]+)*/"
+    r"(?P<name>[A-Za-z0-9_][A-Za-z0-9._~-]*))(?:#sha256=[0-9A-Fa-f]{64})?"
+)
+# The same for anchors, one after another, and for what stands in them.
+_PLAIN_ANCHOR = re.compile(r'\s*<a((?: [a-z][a-z-]*="[^"<>]*")*)>[^<>&]*</a>(?:<br ?/?>)?\s*')
+_ATTRIBUTE = re.compile(r'([a-z][a-z-]*)="([^"<>]*)"')
 _REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
 
 
@@ -59,11 +70,15 @@ class LinkRule:
 
     def allows(self, link: Url, *, page: Url) -> bool:
         """Whether this link, standing on that page, may be followed."""
-        match link.scheme:
+        return self.allows_site(link.scheme, link.site, page=page)
+
+    def allows_site(self, scheme: str, site: str, *, page: Url) -> bool:
+        """The same for any link of that scheme to that site."""
+        match scheme:
             case "https":
-                return self.any_https or link.site in self.sites
+                return self.any_https or site in self.sites
             case "http":
-                return page.scheme == "http" and link.site in self.sites
+                return page.scheme == "http" and site in self.sites
             case _:
                 return False
 
@@ -114,25 +129,48 @@ def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName
     unreadable = 0
     for entry in entries:
         try:
-            link = base.join(entry.link)
-            filename = _checked_name(entry, link, project)
+            link = _link(base, entry.link)
+            _check_name(entry, link.filename, project)
         except (UpstreamError, ArchiveError):
             unreadable += 1
             continue
-        if not rule.allows(link, page=page):
+        if not rule.allows_site(link.scheme, link.site, page=page):
             refused.add(link.site or f"{link.scheme}:")
             continue
-        file = _file(filename, link, entry.fields)
+        file = _file(link.filename, link.url, entry.fields)
         if file is None:
             unreadable += 1
         else:
-            files[filename] = _same_file(files.get(filename), file, page)
+            files[file.filename] = _same_file(files.get(file.filename), file, page)
     return Listing(
         files=tuple(files[name] for name in sorted(files)),
         refused=tuple(sorted(refused)),
         unreadable=unreadable,
         links=len(entries),
     )
+
+
+class _Link(NamedTuple):
+    """Where an entry leads; the URL as it may be written into a lock."""
+
+    url: Url
+    scheme: str
+    site: str
+    filename: str
+
+
+def _link(base: Url, text: str) -> _Link:
+    """A link as it stands on a page. Most are read at one look; all others by the rules of RFC 3986."""
+    plain = _PLAIN_LINK.fullmatch(text)
+    if plain and "/." not in text:
+        return _Link(Url(plain["url"]), plain["scheme"], plain["site"], plain["name"])
+    link = base.join(text)
+    return _Link(link.public(), link.scheme, link.site, link.filename)
+
+
+@lru_cache(maxsize=256)  # a page repeats few of them
+def _is_requires_python(text: str) -> bool:
+    return len(text) <= 200 and _REQUIRES_PYTHON.fullmatch(text) is not None
 
 
 def projects_of(filename: str) -> tuple[NormalizedName, ...]:
@@ -142,14 +180,12 @@ def projects_of(filename: str) -> tuple[NormalizedName, ...]:
     return tuple(name for name, _ in parse_sdist_name(filename).readings)
 
 
-def _checked_name(entry: _Entry, link: Url, project: NormalizedName | None) -> str:
-    filename = link.filename
+def _check_name(entry: _Entry, filename: str, project: NormalizedName | None) -> None:
     if entry.fields.get("filename", filename) != filename:
         raise UpstreamError("the link leads to a file of another name")
     projects = projects_of(filename)
     if project is not None and project not in projects:
         raise UpstreamError("a file of another project")
-    return filename
 
 
 def _same_file(first: IndexFile | None, second: IndexFile, page: Url) -> IndexFile:
@@ -164,21 +200,19 @@ def _same_file(first: IndexFile | None, second: IndexFile, page: Url) -> IndexFi
     )
 
 
-def _file(filename: str, link: Url, fields: Mapping[str, object]) -> IndexFile | None:
+def _file(filename: str, url: Url, fields: Mapping[str, object]) -> IndexFile | None:
     """The record, or None where a field that matters cannot be read: a broken hash, a Requires-Python that is none."""
     hashes = fields.get("hashes")
     sha256 = hashes.get("sha256") if isinstance(hashes, Mapping) else None
     requires = fields.get("requires-python")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256.lower())):
         return None
-    if requires is not None and not (
-        isinstance(requires, str) and len(requires) <= 200 and _REQUIRES_PYTHON.fullmatch(requires)
-    ):
+    if requires is not None and not (isinstance(requires, str) and _is_requires_python(requires)):
         return None
     size = fields.get("size")
     return IndexFile(
         filename=filename,
-        url=link.public(),
+        url=url,
         sha256=sha256.lower() if sha256 else None,
         size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
         upload_time=_time(fields.get("upload-time")),
@@ -258,8 +292,7 @@ def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry], Status | None]
             hint="The server's content type is wrong: ask whoever runs it.",
         )
     reader = _Anchors()
-    reader.feed(body.decode("utf-8", errors="replace"))
-    reader.close()
+    reader.read(body.decode("utf-8", errors="replace"))
     if (version := reader.meta.get("pypi:repository-version")) is not None:
         _check_version(version, url)
     base = url.join(reader.base) if reader.base else url
@@ -285,6 +318,17 @@ class _Anchors(HTMLParser):
         self.meta: dict[str, str] = {}
         self.form = False
 
+    def read(self, text: str) -> None:
+        """The whole page. What is nothing but plain anchors, back to back, is read at a fifth of the price."""
+        at = text.find("<a ")
+        self.feed(text[: max(at, 0)])
+        if at > 0 and not self.rawdata and self.cdata_elem is None:  # neither in a comment nor in a script
+            while plain := _PLAIN_ANCHOR.match(text, at):
+                at = plain.end()
+                self._anchor({name: unescape(value) for name, value in _ATTRIBUTE.findall(plain[1])})
+        self.feed(text[max(at, 0) :])
+        self.close()
+
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "a":
             self._anchor(dict(attrs))
@@ -296,7 +340,7 @@ class _Anchors(HTMLParser):
             said = dict(attrs)
             self.meta[said.get("name") or ""] = said.get("content") or ""
 
-    def _anchor(self, attrs: dict[str, str | None]) -> None:
+    def _anchor(self, attrs: Mapping[str, str | None]) -> None:
         link = attrs.get("href")
         if link is None:
             return

@@ -45,6 +45,7 @@ class Yard:
         self._changing = threading.RLock()
         self._gateways: dict[str, Gateway] = {}
         self.readings: dict[tuple[str, str], WheelFile] = {}  # of fetched wheels, by name and sha256
+        self.environments: dict[str, dict[frozenset[str], Path]] = {}  # packed: by ground, then by their wheels
         self.failures: dict[str, WheelyardError] = {}  # of builds that were tried while locking, by label
         self.goes_on = False  # whether this run goes on to make what it locks
         self._hosts: list[HostExecutor] = []

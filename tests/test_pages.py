@@ -11,7 +11,7 @@ from html import escape
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from packaging.utils import NormalizedName
 
@@ -303,6 +303,61 @@ def test_no_link_raises_anything_else(link: str) -> None:
 
 NAMES = st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,10}[a-z0-9])?", fullmatch=True)
 SECRETS = st.text(min_size=4, max_size=30).filter(lambda text: len(set(text)) > 3)
+
+
+LINKS = st.one_of(
+    st.from_regex(
+        r"https?://[a-z.@:0-9-]{0,8}index\.example/[a-zA-Z0-9._~%/?+-]{0,12}foo-1\.0\.tar\.gz(#sha256=[0-9a-f]{64})?"
+    ),
+    st.from_regex(r"[a-zA-Z0-9._~%/?#&+-]{0,12}foo-1\.0-py3-none-any\.whl(#sha256=[0-9a-fA-F]{64})?", fullmatch=True),
+    st.builds(
+        "https://index.example{}foo-1.0.zip".format, st.sampled_from(["/", "/../", "/./a/", "//", "/.a/", "/%2e/"])
+    ),
+)
+PIECES = st.one_of(
+    st.builds(
+        '<a href="{}"{}>{}</a>{}'.format,
+        LINKS.map(escape),
+        st.sampled_from(
+            ["", ' data-yanked="a &lt; b"', " data-yanked", ' data-requires-python="&gt;=3.9"', " hidden=''"]
+        ),
+        st.sampled_from(["foo", "a &amp; b", ""]),
+        st.sampled_from(["<br>", "<br />", "\n", " x\n", "</p>"]),
+    ),
+    st.sampled_from(
+        ["<!--", "-->", "<script>", "</script>", "<style>", "<form>", '<base href="https://index.example/">']
+    ),
+)
+
+
+@given(st.lists(PIECES, max_size=6))
+@settings(max_examples=500)
+def test_a_page_is_read_the_same_at_one_look(pieces: list[str]) -> None:
+    """What stands in front of an anchor that no index writes is read by the library's parser alone: no other files."""
+    page = f"<!DOCTYPE html><title>foo</title>{''.join(pieces)}"
+    slowly = page.replace("<title>", "<a hidden></a><title>")
+    assert _files_or_reason(page) == _files_or_reason(slowly)
+
+
+@given(LINKS)
+@settings(max_examples=500)
+def test_a_plain_link_is_what_the_rules_make_of_it(link: str) -> None:
+    """The short way to read a link gives what joining and parsing it would, or is not taken."""
+    files = _files_or_reason(f'<a href="{escape(link)}">foo</a>')
+    with suppress(UpstreamError):
+        whole = PAGE.join(link)
+        expected = [(whole.public(), whole.filename)] if MACHINE.allows(whole, page=PAGE) else []
+        assert not isinstance(files, str)
+        assert [(file.url, file.filename) for file in files] in (expected, [])
+        if expected and not isinstance(files, str) and files:
+            assert str(files[0].url) == str(expected[0][0])
+
+
+def _files_or_reason(text: str) -> tuple[IndexFile, ...] | str:
+    try:
+        return read_html(text, rule=MACHINE).files
+    except UpstreamError as error:
+        return error.reason
 
 
 @given(NAMES, SECRETS, NAMES)
