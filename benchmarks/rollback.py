@@ -1,7 +1,14 @@
-"""`doit rollback` to the generation before, 1,000 wheels in each: the whole command, by a clock on the wall."""
+"""`doit rollback` to the generation before, 1,000 wheels in each: the whole command, by a clock on the wall.
+
+Each turn has a copy of the workspace to itself, made before the first of them: nobody rolls back and forth, and a file
+system that has just given up thousands of files is slow to take in as many for minutes (ext4 spares their inodes).
+"""
 
 from __future__ import annotations
 
+import shutil
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +21,7 @@ WHEELS = 1_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rolled:
-    """Back to a tree that lacks half of the newest one's wheels, and forth, in turns."""
+    """Back to a tree that lacks half of the newest one's wheels, and forth."""
 
     back: Figures
     forth: Figures
@@ -32,29 +39,52 @@ class Rolled:
 
 
 def thousand_wheels(folder: Path, times: int) -> Rolled:
-    """Two generations that the program itself published; then from one to the other and back."""
-    workspace = _two_generations(folder)
-    seconds: dict[str, list[float]] = {"1": [], "2": [], "idle": []}
-    for turn in range(times + 1):
-        for number in ("1", "2"):
-            taken = seconds_of(workspace.doit("rollback", "--to", number))
-            if turn:  # the first warms the page cache
-                seconds[number].append(taken)
-        seconds["idle"].append(seconds_of(VERSION_ONLY))
-    names = {"1": "doit rollback --to 1", "2": "doit rollback --to 2", "idle": "doit --version"}
-    back, forth, idle = (Figures(name=names[key], values=tuple(values)) for key, values in seconds.items())
-    return Rolled(back=back, forth=forth, idle=idle)
+    """Two generations that the program itself published; forth first, as going back takes files away."""
+    first, second = _two_generations(folder / "rollback")
+    forth = [_copy(first, f"forth-{turn}") for turn in range(times + 1)]
+    back = [_copy(second, f"back-{turn}") for turn in range(times + 1)]
+    time.sleep(1)  # a page that is not older than the manifest, by the file system's clock, is read again
+    for workspace in (*forth, *back):
+        (workspace.root / "public" / "manifest.json").touch()
+    figures = [
+        _figures(f"doit rollback --to {number}", [_rolling(one, number) for one in those])
+        for number, those in ((2, forth), (1, back))
+    ]
+    idle = _figures("doit --version", [lambda: seconds_of(VERSION_ONLY)] * (times + 1))
+    return Rolled(back=figures[1], forth=figures[0], idle=idle)
 
 
-def _two_generations(folder: Path) -> Workspace:
-    """Half of the first generation's projects are not asked for in the second, and prune has taken them off it."""
-    workspace = made_up(folder / "rollback", WHEELS)
+def _rolling(workspace: Workspace, number: int) -> Callable[[], float]:
+    return lambda: seconds_of(workspace.doit("rollback", "--to", str(number)))
+
+
+def _figures(name: str, turns: list[Callable[[], float]]) -> Figures:
+    """The first turn does not count: it warms the page cache."""
+    return Figures(name=name, values=tuple([turn() for turn in turns][1:]))
+
+
+def _copy(workspace: Workspace, name: str) -> Workspace:
+    root = workspace.root.with_name(name)
+    shutil.copytree(workspace.root, root, symlinks=True, dirs_exist_ok=True)
+    return Workspace(root=root)
+
+
+def _two_generations(folder: Path) -> tuple[Workspace, Workspace]:
+    """A workspace as its first generation left it, knowing of the second, and as the second left it.
+
+    Half of the first generation's projects are not asked for in the second, and prune has taken them off it.
+    """
+    workspace = made_up(folder, WHEELS)
     workspace.write("platforms.yaml", this_machine("find-links: vendor/", "all"))
     seconds_of(workspace.doit())
+    first = _copy(workspace, "first")
     names = [f"made-up-{number:05d}" for number in range(WHEELS // 2, WHEELS + WHEELS // 2)]
     for name in names[WHEELS // 2 :]:
         write_wheel(workspace.root / "vendor", name)
     workspace.write("requirements/all.txt", "".join(f"{name}\n" for name in names))
     seconds_of(workspace.doit())
     seconds_of(workspace.doit("prune", "--keep", "2"))
-    return workspace
+    for kept in ("blobs", "records", "generations"):
+        source = workspace.root / ".wheelyard" / kept
+        shutil.copytree(source, first.root / ".wheelyard" / kept, dirs_exist_ok=True)
+    return first, workspace

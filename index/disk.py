@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import file_digest, sha256
+from itertools import groupby
 from pathlib import Path
 
 from index.errors import PublishError
@@ -155,18 +156,40 @@ class Root:
         os.replace(path, place, src_dir_fd=self.fd, dst_dir_fd=self.fd)
         self._unsynced.append(place.rpartition("/")[0] or ".")
 
-    def remove(self, path: str) -> bool:
-        """One file or link, and each folder that it leaves empty; False where it is reached through a link or gone."""
-        folder = path.rpartition("/")[0]
-        while folder and self.is_folder(folder):
-            folder = folder.rpartition("/")[0]
-        if folder:
+    def remove(self, path: str) -> None:
+        """One file or link, if it is there, and each folder that it leaves empty."""
+        self.remove_each([path])
+
+    def remove_each(self, paths: Iterable[str]) -> int:
+        """Files and links, and each folder that they leave empty; how many there were. None is reached through a link.
+
+        What lies in one folder should stand together: it is looked at once.
+        """
+        removed = 0
+        for folder, together in groupby(paths, key=lambda path: path.rpartition("/")[0]):
+            if self._is_real(folder) and (gone := sum(map(self._unlinked, together))):
+                removed += gone
+                self._remove_empty(folder)
+        return removed
+
+    def _is_real(self, folder: str) -> bool:
+        """Whether no link leads to it: it and all above it are folders."""
+        if not folder or folder in self._folders:
+            return True
+        if not self.is_folder(folder) or not self._is_real(folder.rpartition("/")[0]):
             return False
-        state = self.state(path)
-        if state is None or stat.S_ISDIR(state.st_mode):
+        self._folders.add(folder)
+        return True
+
+    def _unlinked(self, path: str) -> bool:
+        try:
+            os.unlink(path, dir_fd=self.fd)
+        except (FileNotFoundError, IsADirectoryError):
             return False
-        os.unlink(path, dir_fd=self.fd)
-        self._remove_empty(path.rpartition("/")[0])
+        except PermissionError:
+            if self.is_folder(path):  # what a Mac says of a folder
+                return False
+            raise
         return True
 
     def remove_all(self, folder: str) -> None:

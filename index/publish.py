@@ -244,7 +244,7 @@ def _bring(root: Root, staged: str, place: str) -> None:
 def _take_away(root: Root, paths: set[str]) -> int:
     """Pages and links before the files that they lead to."""
     ordered = sorted(paths, key=lambda path: (path.startswith(f"{POOL}/"), path))
-    return sum(root.remove(path) for path in ordered)
+    return root.remove_each(ordered)
 
 
 def _clear(root: Root, known: Known) -> None:
