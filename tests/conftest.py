@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -144,6 +145,12 @@ def _why_no_compiler() -> str:
         return f"no C compiler: {compiler}"
     headers = Path(sysconfig.get_path("include"))
     return "" if (headers / "Python.h").exists() else f"no headers of Python in {headers}"
+
+
+def pytest_configure() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would every doit that a test stops by it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
