@@ -51,14 +51,22 @@ class _Builds:
 
     def settle(self, locks: Iterable[Lock]) -> dict[Key, Lock]:
         """Go on until every sdist that was discovered is settled."""
+        locks = tuple(locks)
         fresh = self._discover(locks)
         while fresh or len(self._settled) < len(self._packages):
             while fresh:
                 fresh = self._discover(self._draft(fresh))
             ready = self._ready()
             if ready:
+                self._tell(locks)
                 fresh = self._discover(self._ask(ready))
         return self._settled
+
+    def _tell(self, locks: Iterable[Lock]) -> None:
+        """Say how many steps there will be, as far as one knows by now: where builds begin, somebody watches."""
+        if self._yard.goes_on:
+            known = {(one.name, one.version) for lock in (*locks, *self._drafts.values()) for one in lock.packages}
+            self._yard.progress.plan(self._ground.platform.name, len(known))
 
     def _discover(self, locks: Iterable[Lock]) -> list[Key]:
         """Packages of these locks that have to be built and were not known so far."""
