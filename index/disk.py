@@ -259,7 +259,7 @@ def opened(public: Path) -> Iterator[Root]:
 
 def _digest(fd: int, size: int) -> str:
     if size < _SMALL:  # a METADATA file, a small wheel: one read
-        return sha256(os.read(fd, _SMALL)).hexdigest()
+        return sha256(os.read(fd, size + 1)).hexdigest()
     with open(fd, "rb", closefd=False) as file:
         return file_digest(file, "sha256").hexdigest()
 
