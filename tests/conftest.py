@@ -14,7 +14,8 @@ import subprocess
 import sys
 import sysconfig
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -112,11 +113,19 @@ def make_bench(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Benc
 @cache
 def why_no_engine() -> str:
     """The reason why tests with containers cannot run here; empty where they can."""
+    with dockers_sockets():
+        return _ask_engine()
+
+
+@contextmanager
+def dockers_sockets() -> Iterator[None]:
+    """Docker leaves sockets to the collector; it comes now, and not with a warning in whichever test runs then."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)  # where nobody answers, docker forgets to close its socket
-        reason = _ask_engine()
-        gc.collect()  # else the warning would come later, as the error of whichever test runs then
-    return reason
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            yield
+        finally:
+            gc.collect()
 
 
 def _ask_engine() -> str:

@@ -30,7 +30,7 @@ from builders.machine_index import machine_index
 from index.model import Entry, PublishedPlatform
 from index.publish import publish
 from index.tree import tree
-from tests.conftest import CHECKOUT, PREPARE
+from tests.conftest import CHECKOUT, PREPARE, dockers_sockets
 from tests.index_makers import Shelves, platform, wheel_bytes
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
@@ -175,10 +175,12 @@ def prepared(image: str) -> str:
     from builders.engine import Engine
     from builders.images import base_image, prepared_image
 
-    engine = Engine(scratch())
-    made = prepared_image(engine, base_image(engine, image, ""), PREPARE, (), log=scratch() / "prepare.log")
-    tags: list[str] = engine.client.images.get(made).tags
-    engine.client.close()
+    with dockers_sockets():
+        engine = Engine(scratch())
+        made = prepared_image(engine, base_image(engine, image, ""), PREPARE, (), log=scratch() / "prepare.log")
+        tags: list[str] = engine.client.images.get(made).tags
+        engine.client.close()
+        del engine
     return tags[0]
 
 
