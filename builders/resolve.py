@@ -162,6 +162,11 @@ def _no_solution(request: Request, said: str, failures: Sequence[str]) -> Resolu
             f"{request.key}: the index could not be read: {failures[-1]}\n    {reason}",
             hint="nothing was changed; try again later",
         )
+    if "No space left on device" in reason:
+        return ResolutionError(
+            f"{request.key}: No space left on device, while it was resolved",
+            hint="nothing was lost: make room (in an image, `limits: memory:` bounds it), and run again",
+        )
     if not request.confined:
         return ResolutionError(
             f"{request.key}: {reason}",
