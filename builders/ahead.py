@@ -1,7 +1,7 @@
-"""Fetching ahead: a wheel that the resolver reads metadata of is most likely the one that the lock will name.
+"""Fetching ahead: a file that the resolver reads metadata of is most likely the one that the lock will name.
 
-While it still resolves, such a wheel is fetched and strictly read, so that its step finds both done. A guess that was
-wrong costs one download; what a step needs is always asked for again, with the lock's own hash.
+While it still resolves, such a file is fetched, and a wheel strictly read, so that its step finds both done. A guess
+that was wrong costs one download; what a step needs is always asked for again, with the lock's own hash.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from collections import Counter
 from contextlib import suppress
 from queue import SimpleQueue
 
-from packaging.utils import canonicalize_name
-
 from builders.errors import WheelyardError
 from builders.lock import LockedFile
 from builders.making import fetch_blob, read_fetched
-from builders.pages import IndexFile
+from builders.pages import IndexFile, projects_of
 from builders.plan import fingerprint_of_fetched
 from builders.yard import Yard
 
@@ -39,7 +37,7 @@ class Ahead:
 
     def wanted(self, file: IndexFile) -> None:
         """The resolver looks at this file. Returns at once; called from the gateway's threads."""
-        project = canonicalize_name(file.filename.partition("-")[0])
+        project = projects_of(file.filename)[0]
         with self._yard.once("ahead"):
             if file.filename in self._seen or not self._worthwhile(file, project):
                 return
@@ -49,8 +47,7 @@ class Ahead:
 
     def _worthwhile(self, file: IndexFile, project: str) -> bool:
         return (
-            file.filename.endswith(".whl")
-            and file.sha256 is not None
+            file.sha256 is not None
             and (file.size or 0) <= LARGEST
             and len(self._seen) < MOST
             and self._guesses[project] < len(self._yard.workspace.platforms)
@@ -70,4 +67,5 @@ class Ahead:
                 return
             with self._fetching:  # one after another: the first is being read while the second still comes
                 fetch_blob(self._yard, locked, label="")
-            read_fetched(self._yard, locked, label="")
+            if file.filename.endswith(".whl"):
+                read_fetched(self._yard, locked, label="")

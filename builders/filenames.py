@@ -25,6 +25,7 @@ _SDIST = re.compile(
     r"(?P<stem>[a-z0-9][a-z0-9._+!-]*)(?P<suffix>\.tar\.gz|\.tgz|\.tar\.bz2|\.tar\.xz|\.zip)", re.IGNORECASE | re.ASCII
 )
 _MAX_NAME, _MAX_TAGS = 255, 1000
+_NO_WHEEL = "this is no file name of a wheel (name-version[-build]-python-abi-platform.whl)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,14 +48,26 @@ class SdistName:
 
 def parse_wheel_name(filename: str) -> WheelName:
     """Project, version, build and tags; ArchiveError for any name that the specification does not allow."""
+    name, version, build, tags = _wheel_parts(filename)
+    return WheelName(project=_canonical(name), version=version, build=build, tags=tags)
+
+
+def project_of_wheel(filename: str) -> NormalizedName:
+    """The same, as strictly, where only the project is asked for: pages have thousands of names."""
+    return _canonical(_wheel_parts(filename)[0])
+
+
+def _wheel_parts(filename: str) -> tuple[str, str, str, tuple[str, ...]]:
     match = _WHEEL.fullmatch(filename)
-    version = normalised_version(match["version"].replace("_", "-")) if match else ""
-    if not match or not version or len(filename) > _MAX_NAME:
-        raise broken(filename, "this is no file name of a wheel (name-version[-build]-python-abi-platform.whl)")
-    tags = expand_tag(match["tag"])
+    if not match or len(filename) > _MAX_NAME:
+        raise broken(filename, _NO_WHEEL)
+    name, version, build, tag = match.groups("")
+    tags = expand_tag(tag)
+    if not (version := normalised_version(version.replace("_", "-"))):
+        raise broken(filename, _NO_WHEEL)
     if not tags:
         raise broken(filename, "the tags in its file name have empty parts, or are too many")
-    return WheelName(project=canonicalize_name(match["name"]), version=version, build=match["build"] or "", tags=tags)
+    return name, version, build, tags
 
 
 def parse_sdist_name(filename: str) -> SdistName:
@@ -78,6 +91,11 @@ def split_name(stem: str) -> tuple[tuple[NormalizedName, str], ...]:
 def same_release(one: tuple[str, str], other: tuple[str, str]) -> bool:
     """Whether two pairs of project and version mean one release; 1.0 and 1.0.0 are one version in two spellings."""
     return one[0] == other[0] and (one[1] == other[1] or Version(one[1]) == Version(other[1]))
+
+
+@functools.lru_cache(maxsize=4096)
+def _canonical(name: str) -> NormalizedName:
+    return canonicalize_name(name)
 
 
 @functools.lru_cache(maxsize=4096)  # a page of an index repeats few versions and tags in thousands of names

@@ -30,7 +30,7 @@ from builders.connections import CHUNK
 from builders.errors import UpstreamError, WheelyardError
 from builders.fetch import Fetcher
 from builders.pages import HTML_TYPE, JSON_TYPE, IndexFile
-from builders.upstreams import Upstreams, with_sdists
+from builders.upstreams import Upstreams, sdist_of, with_sdists
 from builders.urls import Url
 
 MOST_CONNECTIONS = 256
@@ -128,8 +128,7 @@ class Gateway:
         file = self._file_at(rest.removesuffix(METADATA))
         if file is None:
             return _text(404, "not found")
-        if canonicalize_name(rest.split("/")[2]) not in self._from_sdist:  # nobody will want a wheel of those
-            self._wanted(file)
+        self._tell(NormalizedName(rest.split("/")[2]), file)
         return self._metadata(file) if rest.endswith(METADATA) else file
 
     def failed(self, reason: str) -> None:
@@ -151,6 +150,12 @@ class Gateway:
             with self._lock:
                 self._pages[project, form] = page
         return page
+
+    def _tell(self, project: NormalizedName, file: IndexFile) -> None:
+        """Of a project that is built, a wheel is looked at for its metadata alone: what is wanted is the sdist."""
+        built = project in self._from_sdist and file.filename.endswith(".whl")
+        if wanted := sdist_of(project, file, self._upstreams.files(project)) if built else file:
+            self._wanted(wanted)
 
     def _file_at(self, path: str) -> IndexFile | None:
         match = re.fullmatch(r"/files/([a-z0-9-]{1,200})/([^/]{1,800})", path)
@@ -214,17 +219,22 @@ def _json_page(project: str, files: tuple[IndexFile, ...]) -> _Body:
 
 
 def _json_file(project: str, file: IndexFile) -> dict[str, Any]:
-    entry = {
+    entry: dict[str, Any] = {
         "filename": file.filename,
         "url": _link(project, file),
         "hashes": {"sha256": file.sha256} if file.sha256 else {},
-        "size": file.size,
-        "upload-time": file.upload_time,
-        "requires-python": file.requires_python,
-        "yanked": None if file.yanked is None else file.yanked or True,
-        "core-metadata": {"sha256": file.metadata_sha256} if file.metadata_sha256 else None,
     }
-    return {key: value for key, value in entry.items() if value is not None}
+    if file.size is not None:
+        entry["size"] = file.size
+    if file.upload_time is not None:
+        entry["upload-time"] = file.upload_time
+    if file.requires_python is not None:
+        entry["requires-python"] = file.requires_python
+    if file.yanked is not None:
+        entry["yanked"] = file.yanked or True
+    if file.metadata_sha256 is not None:
+        entry["core-metadata"] = {"sha256": file.metadata_sha256}
+    return entry
 
 
 def _html_page(project: str, files: tuple[IndexFile, ...]) -> _Body:

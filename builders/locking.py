@@ -121,6 +121,7 @@ class Locker:
         """Lock texts for all of these, in one job; ResolutionError with every reason when some have no solution."""
         if not wanted:
             return {}
+        self._yard.upstreams.expect(name for one in wanted.values() for name in one.request.projects())
         executor = self._yard.executor(self._ground.platform, self._ground.facts)
         requests = {key: replace(one.request, previous=_text(one.path)) for key, one in wanted.items()}
         folders = {one.request.key: one.path.parent for one in wanted.values()}

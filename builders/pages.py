@@ -19,7 +19,7 @@ from typing import NamedTuple
 from packaging.utils import NormalizedName
 
 from builders.errors import ArchiveError, UpstreamError
-from builders.filenames import parse_sdist_name, parse_wheel_name
+from builders.filenames import parse_sdist_name, project_of_wheel
 from builders.urls import Url, visible
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
@@ -37,6 +37,8 @@ _PLAIN_LINK = re.compile(
 # The same for anchors, one after another, and for what stands in them.
 _PLAIN_ANCHOR = re.compile(r'\s*<a((?: [a-z][a-z-]*="[^"<>]*")*)>[^<>&]*</a>(?:<br ?/?>)?\s*')
 _ATTRIBUTE = re.compile(r'([a-z][a-z-]*)="([^"<>]*)"')
+_TEXTS = {f"data-{name}": name for name in ("requires-python", "upload-time", "yanked")}
+_PAIRS = {f"data-{name}": name for name in ("core-metadata", "dist-info-metadata")}
 _REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
 
 
@@ -176,7 +178,7 @@ def _is_requires_python(text: str) -> bool:
 def projects_of(filename: str) -> tuple[NormalizedName, ...]:
     """The projects that a file may belong to by its name, of an sdist perhaps several; ArchiveError for a bad name."""
     if filename.lower().endswith(".whl"):
-        return (parse_wheel_name(filename).project,)
+        return (project_of_wheel(filename),)
     return tuple(name for name, _ in parse_sdist_name(filename).readings)
 
 
@@ -325,7 +327,10 @@ class _Anchors(HTMLParser):
         if at > 0 and not self.rawdata and self.cdata_elem is None:  # neither in a comment nor in a script
             while plain := _PLAIN_ANCHOR.match(text, at):
                 at = plain.end()
-                self._anchor({name: unescape(value) for name, value in _ATTRIBUTE.findall(plain[1])})
+                attributes = dict(_ATTRIBUTE.findall(plain[1]))
+                if "&" in plain[1]:
+                    attributes = {name: unescape(value) for name, value in attributes.items()}
+                self._anchor(attributes)
         self.feed(text[max(at, 0) :])
         self.close()
 
@@ -345,12 +350,10 @@ class _Anchors(HTMLParser):
         if link is None:
             return
         fields: dict[str, object] = {"hashes": _pair(link.partition("#")[2])}
-        for name in ("requires-python", "upload-time", "yanked"):
-            if f"data-{name}" in attrs:
-                fields[name] = attrs[f"data-{name}"] or ""
-        for name in ("core-metadata", "dist-info-metadata"):
-            if f"data-{name}" in attrs:
-                fields[name] = _pair(attrs[f"data-{name}"] or "")
+        for name, value in attrs.items():
+            field = _TEXTS.get(name) or _PAIRS.get(name)
+            if field:
+                fields[field] = _pair(value or "") if name in _PAIRS else value or ""
         self.entries.append(_Entry(link, fields))
 
 

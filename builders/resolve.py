@@ -1,7 +1,7 @@
 """Resolving: uv inside the platform, over the gateway, in the box.
 
-Several requests run in one job, because they share uv's cache. For each, uv writes the lock and then, from the same
-cache, the plain list whose comments say who asked for what.
+Several requests run in one job, because they share uv's cache; those that ask for the same are one. For each, uv writes
+the lock and then, from the same cache, the plain list whose comments say who asked for what.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ import re
 import shlex
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from packaging.utils import canonicalize_name
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import FetchError, ResolutionError
 from builders.gateway import Gateway
@@ -42,6 +44,16 @@ class Request:
     previous: str | None = None
     upgrade: bool | tuple[str, ...] = False
     confined: bool = True
+
+    def projects(self) -> frozenset[NormalizedName]:
+        """Whose pages will be asked for whatever comes out; what a marker may leave out is not among them."""
+        found = set()
+        for text in self.requirements:
+            with suppress(InvalidRequirement):  # a backend may ask for anything; uv says what is wrong with it
+                asked = Requirement(text)
+                if not (asked.marker or asked.url):
+                    found.add(canonicalize_name(asked.name))
+        return frozenset(found)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,11 +93,12 @@ def resolve(
 
     `place` says how a file of the index stands in a lock.
     """
-    numbered = {f"r{number}": request for number, request in enumerate(requests)}
-    inputs = [item for name, request in numbered.items() for item in _inputs(name, request)]
+    asked = [replace(request, key="") for request in requests]
+    names = {one: f"r{number}" for number, one in enumerate(dict.fromkeys(asked))}  # many builds need the same
+    inputs = [item for one, name in names.items() for item in _inputs(name, one)]
     job = Job(
         label=label,
-        script="".join(_script(name, request, gateway.index_url) for name, request in numbered.items()),
+        script="".join(_script(name, one, gateway.index_url) for one, name in names.items()),
         inputs=tuple(inputs),
         env=(("UV_HTTP_TIMEOUT", "300"),),
         network=Network.GATEWAY,
@@ -100,7 +113,10 @@ def resolve(
             raise ResolutionError(
                 f"resolving for {label} ended early ({outcome.ending.value}): {tail}", hint=f"log: {log}"
             )
-        return {request.key: _answer(name, request, out, gateway, place) for name, request in numbered.items()}
+        return {
+            request.key: _answer(names[one], request, out, gateway, place)
+            for request, one in zip(requests, asked, strict=True)
+        }
 
 
 def _inputs(name: str, request: Request) -> list[Input]:

@@ -14,17 +14,19 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
-from builders.errors import ArchiveError, UpstreamError
-from builders.filenames import parse_sdist_name, parse_wheel_name
+from builders.errors import ArchiveError, UpstreamError, WheelyardError
+from builders.filenames import parse_sdist_name
 from builders.machine_index import machine_index
 from builders.pages import ACCEPT, IndexFile, LinkRule, Listing, parse_page, projects_of
 from builders.urls import Url
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from builders.fetch import Fetcher
 
 MACHINE = "machine"
+EXPECTED_AT_ONCE = 4
 
 
 class Upstream(Protocol):
@@ -99,6 +102,21 @@ class Upstreams:
                 answer.set_exception(error)
         return answer.result()
 
+    def expect(self, projects: Iterable[NormalizedName]) -> None:
+        """Begin to ask for these. Returns at once; what fails now is asked for again by whoever needs it."""
+        waiting: SimpleQueue[NormalizedName] = SimpleQueue()
+        for project in sorted(set(projects)):
+            waiting.put(project)
+        for _ in range(min(waiting.qsize(), EXPECTED_AT_ONCE)):
+            threading.Thread(target=self._ask_for_all, args=(waiting,), name="wheelyard-expect", daemon=True).start()
+
+    def _ask_for_all(self, waiting: SimpleQueue[NormalizedName]) -> None:
+        with suppress(Empty):
+            while True:
+                project = waiting.get_nowait()
+                with suppress(WheelyardError):
+                    self.files(project)
+
     def identity(self) -> str:
         """What is asked, as stable text: it goes into the lock's digest. Starts nothing, reads nothing."""
         return "\n".join(source.shown for source in self._sources)
@@ -132,23 +150,32 @@ def _pattern(text: str) -> str:
 
 def with_sdists(project: NormalizedName, files: Sequence[IndexFile]) -> tuple[IndexFile, ...]:
     """Less the wheels of versions that have no sdist: a resolver then chooses among the others, and need build none."""
-    versions = {version for file in files if (version := _version(project, file.filename, sdist=True))}
-    return tuple(
-        file
-        for file in files
-        if not file.filename.endswith(".whl") or _version(project, file.filename, sdist=False) in versions
-    )
+    versions = {version for file in files if (version := _version_of_sdist(project, file.filename))}
+    return tuple(file for file in files if not file.filename.endswith(".whl") or _version_of_wheel(file) in versions)
 
 
-def _version(project: NormalizedName, filename: str, *, sdist: bool) -> Version | None:
-    """The version in the name of a file of that kind; None for the other kind."""
-    if sdist is filename.endswith(".whl"):
+def sdist_of(project: NormalizedName, wheel: IndexFile, files: Iterable[IndexFile]) -> IndexFile | None:
+    """The sdist of that wheel's version, the first of several."""
+    version = _version_of_wheel(wheel)
+    return next((file for file in files if _version_of_sdist(project, file.filename) == version), None)
+
+
+def _version_of_sdist(project: NormalizedName, filename: str) -> Version | None:
+    if filename.endswith(".whl"):
         return None
     with suppress(ArchiveError):
-        readings = parse_sdist_name(filename).readings if sdist else ()
-        texts = [text for name, text in readings if name == project] if sdist else [parse_wheel_name(filename).version]
-        return Version(texts[0]) if texts else None
+        return next((_version(text) for name, text in parse_sdist_name(filename).readings if name == project), None)
     return None
+
+
+def _version_of_wheel(wheel: IndexFile) -> Version:
+    """A page had it, so its name is a good one: what stands between the first two dashes is the version."""
+    return _version(wheel.filename.split("-", 2)[1].replace("_", "-"))
+
+
+@lru_cache(maxsize=4096)
+def _version(text: str) -> Version:
+    return Version(text)
 
 
 class _Index:

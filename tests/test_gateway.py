@@ -183,6 +183,23 @@ def test_files_of_a_folder_are_served_the_same_way(tmp_path: Path) -> None:
         assert gateway.failures == ()
 
 
+def test_of_a_project_that_is_built_the_sdist_is_wanted(index: Index, tmp_path: Path) -> None:
+    """The resolver looks at a wheel; what will be needed is the sdist of that version. Of others it is the wheel."""
+    names = ["foo-1.0.tar.gz", "foo-1.0.0-py3-none-any.whl", "foo-2.0.tar.gz", "bar-1.0-py3-none-any.whl"]
+    for name in names:
+        index.add(name[:3], name)
+    wanted: list[str] = []
+    fetcher = Fetcher({}, limits=QUICK)
+    upstreams = Upstreams((Declared(url=index.url),), root=tmp_path, environ={}, fetcher=fetcher)
+    built = frozenset({canonicalize_name("foo")})
+    with Gateway(
+        upstreams, fetcher, address="127.0.0.1", wanted=lambda file: wanted.append(file.filename), from_sdist=built
+    ) as gateway:
+        for name in names:
+            get(gateway.index_url.replace("/simple/", f"/files/{name[:3]}/{name}"), "HEAD")
+    assert wanted == ["foo-1.0.tar.gz", "foo-1.0.tar.gz", "foo-2.0.tar.gz", "bar-1.0-py3-none-any.whl"]
+
+
 def test_metadata_passes_through_when_its_hash_is_right(index: Index, gateway: Gateway) -> None:
     """PEP 658: the index vouches for it; other bytes are a failure, not an answer."""
     metadata = b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n"

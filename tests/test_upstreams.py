@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -179,6 +180,21 @@ def test_many_threads_share_one_answer(public: Index, tmp_path: Path) -> None:
         thread.join()
     assert seen == [["foo-1.0.tar.gz"]] * 8
     assert len(public.server.asked) == 1
+
+
+def test_what_is_expected_is_asked_once_and_an_answer_that_failed_again(public: Index, tmp_path: Path) -> None:
+    """Asking ahead saves the wait, not the error: whoever needs the page hears why it cannot be had."""
+    public.add("foo", "foo-1.0.tar.gz")
+    public.server.behaviours["/simple/bad/"] = loopback.status(403)
+    upstreams = ask(tmp_path, Declared(url=public.url))
+    upstreams.expect([canonicalize_name("foo"), canonicalize_name("bad"), canonicalize_name("foo")])
+    deadline = time.monotonic() + 10
+    while len(public.server.asked) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert names(upstreams.files(canonicalize_name("foo"))) == ["foo-1.0.tar.gz"]
+    assert sorted(one.path for one in public.server.asked) == ["/simple/bad/", "/simple/foo/"]
+    with pytest.raises(UpstreamError):
+        upstreams.files(canonicalize_name("bad"))
 
 
 def test_identity_is_stable_and_tells_no_secret(tmp_path: Path) -> None:
