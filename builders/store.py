@@ -54,6 +54,10 @@ class Record:
     seconds: float
 
 
+_FIELDS = tuple(field.name for field in fields(Record))
+_LISTS = ("tags", "requires_dist", "modules", "built_with")
+
+
 class Store:
     """A store in one folder; made when first written to."""
 
@@ -118,9 +122,10 @@ class Store:
 
     def record(self, fingerprint: str) -> Record | None:
         """The record of a step, or None where the step is not finished."""
-        path = self._records / f"{fingerprint}.json"
+        path = f"{self._records}/{fingerprint}.json"
         try:
-            return read_record(path.read_bytes())
+            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a tree of 100,000 wheels asks as often
+                return read_record(file.read())
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
@@ -194,9 +199,9 @@ class Store:
 def read_record(text: bytes) -> Record:
     """A record from its JSON; ValueError, TypeError or KeyError when it is not one."""
     values = json.loads(text)
-    for name in ("tags", "requires_dist", "modules", "built_with"):
+    for name in _LISTS:
         values[name] = tuple(values[name])
-    return Record(**{field.name: values[field.name] for field in fields(Record)})
+    return Record(**{name: values[name] for name in _FIELDS})
 
 
 def hash_file(path: Path) -> str:
