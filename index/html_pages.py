@@ -15,17 +15,17 @@ from index.names import cleaned, pool_url, quoted
 API_VERSION = "1.4"  # PEP 792's; 1.5 is for repositories with namespaces
 
 
-def project_page(project: str, wheels: Iterable[Wheel], *, up: str, status: Status | None = None) -> str:
-    """One project's page; `up` leads from it to the tree's root ("../../"), so it works under any prefix.
+def project_page(project: str, links: Iterable[str], *, up: str, status: Status | None = None) -> str:
+    """One project's page, of what `link` gives; `up` leads from it to the tree's root ("../../"): any prefix will do.
 
     PEP 792: the status and its reason as meta elements; None is "active", and the reason "MAY" be left out.
     """
-    links = "".join(_link(wheel, f"{up}{pool_url(wheel)}") for wheel in wheels)
+    body = f'<a href="{up}'.join(("", *links))
     said, reason = status or ("active", "")
     head = f'<meta name="pypi:project-status" content="{markup(said)}">\n'
     if reason:
         head += f'<meta name="pypi:project-status-reason" content="{markup(reason)}">\n'
-    return _page(f"Links for {project}", links, head)
+    return _page(f"Links for {project}", body, head)
 
 
 def root_page(projects: Iterable[str]) -> str:
@@ -43,7 +43,15 @@ def flat_links(wheels: Iterable[Wheel]) -> str:
 
     pip reads it for `-f DIR` too, and would ask for any .metadata that it names: there is none in this folder.
     """
-    return "".join(_link(wheel, quoted(wheel.filename), metadata=False) for wheel in wheels)
+    return "".join(f'<a href="{_link(wheel, quoted(wheel.filename), "")}' for wheel in wheels)
+
+
+def link(wheel: Wheel) -> str:
+    """One file on a project's page, from its place below the tree's root on.
+
+    PEP 714: `data-core-metadata` alone; under its older name, data-dist-info-metadata, it breaks pip 22.3 to 23.1.
+    """
+    return _link(wheel, pool_url(wheel), f' data-core-metadata="sha256={wheel.metadata_sha256}"')
 
 
 @lru_cache(maxsize=16384)
@@ -57,17 +65,15 @@ def _folder(name: str) -> str:
     return f'<a href="{link}/">{name if link == name else escape(cleaned(name))}</a><br>\n'
 
 
-def _link(wheel: Wheel, url: str, *, metadata: bool = True) -> str:
-    """One file.
+def _link(wheel: Wheel, url: str, core: str) -> str:
+    """The rest of an anchor, after `href="`.
 
     "The URL SHOULD include a hash in the form of a URL fragment." "Repositories MAY include a data-requires-python
-    attribute […] `<` and `>` have to be HTML encoded". PEP 714: `data-core-metadata` alone; under its older name,
-    data-dist-info-metadata, the same breaks pip 22.3 to 23.1. PEP 592: data-yanked's value "represents the reason".
+    attribute […] `<` and `>` have to be HTML encoded". PEP 592: data-yanked's value "represents the reason".
     """
     python = "" if wheel.requires_python is None else f' data-requires-python="{markup(wheel.requires_python)}"'
     yanked = "" if wheel.yanked is None else f' data-yanked="{markup(wheel.yanked)}"'
-    core = f' data-core-metadata="sha256={wheel.metadata_sha256}"' if metadata else ""
-    return f'<a href="{url}#sha256={wheel.sha256}"{python}{core}{yanked}>{escape(wheel.filename)}</a><br>\n'
+    return f'{url}#sha256={wheel.sha256}"{python}{core}{yanked}>{markup(wheel.filename)}</a><br>\n'
 
 
 def _page(title: str, body: str, head: str = "") -> str:

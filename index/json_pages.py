@@ -5,7 +5,7 @@ https://packaging.python.org/en/latest/specifications/simple-repository-api/
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 
@@ -14,14 +14,19 @@ from index.model import Status, Wheel
 from index.names import cleaned, pool_url
 
 
-def project_page(project: str, wheels: Iterable[Wheel], *, up: str, status: Status | None = None) -> str:
-    """One project; `versions` (PEP 700) "MUST contain all of the versions", here in order. `status` is PEP 792's."""
-    wheels = list(wheels)
-    versions = ",".join(text(version) for version in dict.fromkeys(wheel.version for wheel in wheels))
-    files = ",\n".join(_file(wheel, up) for wheel in wheels)
+def project_page(
+    project: str, versions: Iterable[str], files: Sequence[str], *, up: str, status: Status | None = None
+) -> str:
+    """One project, of what `file` gives; `up` leads to the tree's root. `status` is PEP 792's.
+
+    `versions` (PEP 700) "MUST contain all of the versions", here in order.
+    """
+    named = ",".join(map(text, dict.fromkeys(versions)))
+    start = f'{{"url":"{up}'
+    listed = f"{start if files else ''}{f',{chr(10)}{start}'.join(files)}"
     return (
         f'{{"meta":{{"api-version":"{API_VERSION}"}},"name":{text(project)},"project-status":{_status(status)},'
-        f'"versions":[{versions}],"files":[\n{files}\n]}}\n'
+        f'"versions":[{named}],"files":[\n{listed}\n]}}\n'
     )
 
 
@@ -42,8 +47,8 @@ def text(value: str) -> str:
     return encode_basestring_ascii(cleaned(value))
 
 
-def _file(wheel: Wheel, up: str) -> str:
-    """One file.
+def file(wheel: Wheel) -> str:
+    """One file on a project's page, from its place below the tree's root on.
 
     PEP 691: `url` may be relative, `hashes` is "an object with keys of the hash algorithm". PEP 714: `core-metadata`,
     and never `dist-info-metadata`. PEP 700: `size` always, `upload-time` where it is known. PEP 592: `yanked` is
@@ -53,7 +58,7 @@ def _file(wheel: Wheel, up: str) -> str:
     uploaded = "" if wheel.upload_time is None else f',"upload-time":"{wheel.upload_time}"'
     yanked = "" if wheel.yanked is None else f',"yanked":{text(wheel.yanked) if wheel.yanked else "true"}'
     return (
-        f'{{"filename":{encode_basestring_ascii(wheel.filename)},"url":"{up}{pool_url(wheel)}",'
+        f'{pool_url(wheel)}","filename":{encode_basestring_ascii(wheel.filename)},'
         f'"hashes":{{"sha256":"{wheel.sha256}"}},"size":{wheel.size}{python},'
         f'"core-metadata":{{"sha256":"{wheel.metadata_sha256}"}}{uploaded}{yanked}}}'
     )

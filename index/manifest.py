@@ -25,7 +25,7 @@ def printed(states: States) -> Iterator[bytes]:
     yield _HEAD
     paths = sorted(states)
     for start in range(0, len(paths), _PIECE):
-        lines = ",\n".join(_line(path, states[path]) for path in paths[start : start + _PIECE])
+        lines = ",\n".join([_line(path, states[path]) for path in paths[start : start + _PIECE]])
         yield (_BETWEEN if start else b"\n") + lines.encode()
     yield _END
 
@@ -108,13 +108,10 @@ def _path_of(line: bytes) -> str:
 
 
 def _line(path: str, state: State) -> str:
-    return f"{encode_basestring_ascii(path)}:{_state(state)}"
-
-
-def _state(state: State) -> str:
     if isinstance(state, str):
-        return f'{{"link":{encode_basestring_ascii(state)}}}'
-    return f'{{"size":{state[0]},"sha256":"{state[1]}"}}'
+        return f'{encode_basestring_ascii(path)}:{{"link":{encode_basestring_ascii(state)}}}'
+    size, sha256 = state
+    return f'{encode_basestring_ascii(path)}:{{"size":{size},"sha256":"{sha256}"}}'
 
 
 def _tightened(thing: dict[str, object]) -> object:

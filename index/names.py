@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import chain
 from urllib.parse import quote
 
@@ -49,6 +50,7 @@ def is_for_people(path: str) -> bool:
     return path == "index.html" or path.startswith(f"{ABOUT}/")
 
 
+@lru_cache(maxsize=16384)
 def quoted(name: str) -> str:
     """One path segment for a URL: the `+` of a local version becomes %2B, as some servers take `+` for a space."""
     return name if _NEEDS_NO_QUOTING.fullmatch(name) else quote(name, safe="")

@@ -6,7 +6,7 @@ A part is text through and through, so that a memo can hold it as one record: se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -41,7 +41,7 @@ class Part:
     """One project's share in the pages for all; the same key means the same part, pages, links and files.
 
     `wheels` and `size` count each file once, `row` is its line of the front page's table, `notes` what is kept as JSON,
-    `files` sha256 and file name by turns. `sizes` of its pages, as `pages` names them, are known once they were made.
+    `files` sha256 and file name by turns. `sizes` of its pages are known of a part that was in a memo.
     """
 
     name: str
@@ -93,10 +93,10 @@ class Part:
             files = tuple((sha256, name) for sha256, name in kept)
             yield platform, Decision(project=self.name, filename=filename, text=text, kept=files)
 
-    def record(self) -> str:
-        """For a memo."""
+    def record(self, sizes_of_pages: Iterable[int]) -> str:
+        """For a memo, with the sizes of its pages, as `pages` names them."""
         held = chain(*(one.columns() for one in self.held))
-        sizes, counts = " ".join(map(str, self.sizes)), f"{self.wheels} {self.size}"
+        sizes, counts = " ".join(map(str, sizes_of_pages)), f"{self.wheels} {self.size}"
         files, offered = "/".join(self.files), "offered" if self.offered else ""
         return UNIT.join((self.name, self.key, offered, counts, self.row, self.notes, files, sizes, *held))
 

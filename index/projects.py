@@ -10,13 +10,14 @@ from __future__ import annotations
 import marshal
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from hashlib import sha256
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
+from typing import NamedTuple
 
 import packaging
 
@@ -32,8 +33,7 @@ _FIELDS = attrgetter(*(field.name for field in fields(Entry)))
 _MARSHAL = 2  # the last version in which equal values always make equal bytes; nobody reads them back
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PoolFile:
+class PoolFile(NamedTuple):
     """A file that exists once, under its hash; `size` is None where the records do not say (METADATA)."""
 
     sha256: str
@@ -129,10 +129,7 @@ class Project:
         pool: dict[str, PoolFile] = {}
         for wheel in self._files():
             path = pool_path(wheel)
-            file, metadata = (
-                PoolFile(sha256=wheel.sha256, size=wheel.size),
-                PoolFile(sha256=wheel.metadata_sha256, size=None),
-            )
+            file, metadata = PoolFile(wheel.sha256, wheel.size), PoolFile(wheel.metadata_sha256, None)
             if pool.setdefault(path, file) != file or pool.setdefault(f"{path}.metadata", metadata) != metadata:
                 raise TreeError(f"{wheel.filename}: two records of the same bytes differ in size or METADATA")
         return pool
@@ -143,12 +140,17 @@ class Project:
     def pages(self, url: str | None, needed_by: Mapping[str, Sequence[str]], here: frozenset[str]
               ) -> Iterator[tuple[str, str]]:  # fmt: skip
         """(path, text) of each page, in the order of its part's `pages`; the last one is for people."""
+        link, file = _once_each(html_pages.link), _once_each(json_pages.file)
         for folder, wheels, status in self._indexes():
-            up = "../" * (folder.count("/") + 2)
-            yield f"{folder}/{self.name}/index.html", html_pages.project_page(self.name, wheels, up=up, status=status)
+            up, versions = "../" * (folder.count("/") + 2), [wheel.version for wheel in wheels]
+            links, files = list(map(link, wheels)), list(map(file, wheels))
+            yield (
+                f"{folder}/{self.name}/index.html",
+                html_pages.project_page(self.name, links, up=up, status=status),
+            )
             yield (
                 f"{folder}/{self.name}/index.v1_json",
-                json_pages.project_page(self.name, wheels, up=up, status=status),
+                json_pages.project_page(self.name, versions, files, up=up, status=status),
             )
         decided = (*self.everybody.decisions, *(decision for one in self.shelves for decision in one.decisions))
         yield about_page(
@@ -202,6 +204,19 @@ class Project:
 
     def _held(self) -> Iterator[tuple[PublishedPlatform, Shelf]]:
         return zip(self.platforms, self.shelves, strict=True)
+
+
+def _once_each(line: Callable[[Wheel], str]) -> Callable[[Wheel], str]:
+    """A wheel's line, made once however many indexes offer it."""
+    made: dict[int, str] = {}
+
+    def known(wheel: Wheel) -> str:
+        text = made.get(id(wheel))
+        if text is None:
+            text = made[id(wheel)] = line(wheel)
+        return text
+
+    return known
 
 
 def made(one: Given, metadata: Metadata) -> Project:

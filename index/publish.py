@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -24,8 +24,9 @@ from index import manifest
 from index.collector import collector_paused
 from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
+from index.hashing import Expected, digest, suspects
 from index.known import STAGE, Known
-from index.manifest import State
+from index.manifest import FileState, State
 from index.memo import write_memo
 from index.names import ABOUT, POOL, checked_path, is_for_people, is_inside
 from index.parts import Part
@@ -83,8 +84,9 @@ def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None) -
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
     `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it.
-    Each new pool file is hashed before it is linked or copied. Raises PublishError with the tree as it was, unless it
-    is the renaming that fails: then the tree is valid and partly new, and the next publication completes it.
+    Each new pool file is hashed before it is linked or copied, while its pages are made (hashing.py). Raises
+    PublishError with the tree as it was, unless it is the renaming that fails: then the tree is valid and partly new,
+    and the next publication completes it.
     """
     try:
         with opened(public) as root:
@@ -155,23 +157,54 @@ def _stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Sequence[str
         root.remove_all(stage)
         root.make_folders(stage)
     staged = _Staged(states={})
-    _stage_pool(root, tree.pool(names), blob, known, staged)
-    _stage_links(root, tree.links(names), known, staged)
-    _stage_pages(root, chain(tree.pages_of(names), tree.pages_for_all()), known, staged)
+    new = _new_files(root, tree.pool(names), known, staged)
+    blobs = [Expected(str(blob(one.sha256)), one.sha256, one.size) for _, one in new]
+    with suspects(blobs) as found:
+        _stage_links(root, tree.links(names), known, staged)
+        _stage_pages(root, chain(tree.pages_of(names), tree.pages_for_all()), known, staged)
+        for number in found.indexes():
+            _refuse_damaged(blobs[number])
+    _stage_files(root, new, blobs, staged)
     return staged
 
 
-def _stage_pool(root: Root, pool: Iterable[tuple[str, PoolFile]], blob: Blob, known: Known, staged: _Staged) -> None:
+def _new_files(
+    root: Root, pool: Iterable[tuple[str, PoolFile]], known: Known, staged: _Staged
+) -> list[tuple[str, PoolFile]]:
+    """What is not in the pool as it should be."""
+    new = []
     for path, one in pool:
         state = known.pool_state(root, checked_path(path), one.sha256)
         if state is None:
-            root.make_folders(f"{_POOL}/{path.rpartition('/')[0]}")
-            state = root.place(blob(one.sha256), f"{_POOL}/{path}", one.sha256), one.sha256
-            staged.files += 1
-            staged.added_bytes += state[0]
-        if one.size is not None and one.size != state[0]:
-            raise PublishError(f"{path} has {state[0]} bytes, and its record says {one.size}")
-        staged.states[path] = state
+            new.append((path, one))
+        else:
+            _keep(staged, path, one, state)
+    return new
+
+
+def _refuse_damaged(file: Expected) -> None:
+    actual = digest(file.path)
+    if actual != file.sha256:
+        raise PublishError(
+            f"{file.path} is damaged, and was not published\n"
+            f"  expected sha256 {file.sha256}\n  actual   sha256 {actual}",
+            hint="run `doit verify`; remove the file, and the next run fetches or builds it again",
+        )
+
+
+def _stage_files(root: Root, new: Sequence[tuple[str, PoolFile]], blobs: Sequence[Expected], staged: _Staged) -> None:
+    for (path, one), wanted in zip(new, blobs, strict=True):
+        root.make_folders(f"{_POOL}/{path.rpartition('/')[0]}")
+        size = root.place(wanted.path, f"{_POOL}/{path}")
+        _keep(staged, path, one, (size, one.sha256))
+        staged.files += 1
+        staged.added_bytes += size
+
+
+def _keep(staged: _Staged, path: str, one: PoolFile, state: FileState) -> None:
+    if one.size is not None and one.size != state[0]:
+        raise PublishError(f"{path} has {state[0]} bytes, and its record says {one.size}")
+    staged.states[path] = state
 
 
 def _stage_links(root: Root, links: Iterable[tuple[str, str]], known: Known, staged: _Staged) -> None:
@@ -214,13 +247,16 @@ def _remember(path: Path | None, tree: Tree, staged: _Staged, same: frozenset[st
     """The last thing of all: what the next publication need not do again, beside this manifest."""
     if path is None or (tree.memo.manifest == digest and same == tree.memo.names):
         return
-    records = (tree.memo.records[name] if name in same else _record(part, staged) for name, part in tree.parts.items())
+    records = (
+        tree.memo.records[name] if name in same else part.record(_sizes(part, staged))
+        for name, part in tree.parts.items()
+    )
     write_memo(path, manifest=digest, paths=tree.files, records=records)
 
 
-def _record(part: Part, staged: _Staged) -> str:
-    sizes = (staged.states[page] for page in part.pages())
-    return replace(part, sizes=tuple(state[0] for state in sizes if isinstance(state, tuple))).record()
+def _sizes(part: Part, staged: _Staged) -> list[int]:
+    states = (staged.states[page] for page in part.pages())
+    return [state[0] for state in states if isinstance(state, tuple)]
 
 
 def _bring(root: Root, staged: str, place: str) -> None:

@@ -69,9 +69,18 @@ class Links(HTMLParser):
             self.found[-1] = (self.found[-1][0] + data, self.found[-1][1])
 
 
+def pages_of(one: Entry) -> tuple[str, str]:
+    """HTML and JSON of a project with this one wheel."""
+    return (
+        html_pages.project_page("foo", [html_pages.link(one)], up="../../"),
+        json_pages.project_page("foo", [one.version], [json_pages.file(one)], up="../../"),
+    )
+
+
 def read_both(one: Entry) -> tuple[tuple[str, dict[str, str | None]], dict[str, Any]]:
-    [link] = Links(html_pages.project_page("foo", [one], up="../../")).found
-    [file] = json.loads(json_pages.project_page("foo", [one], up="../../"))["files"]
+    html, text = pages_of(one)
+    [link] = Links(html).found
+    [file] = json.loads(text)["files"]
     return link, file
 
 
@@ -93,7 +102,7 @@ def test_html_and_json_say_the_same(name: str, python: str | None, yanked: str |
 def test_hostile_text_makes_no_element(text: str) -> None:
     """What came from outside is one attribute's value or one text, and never markup."""
     one = wheel(cleaned(text.replace("/", "")), python=text, yanked=text)
-    page = html_pages.project_page("foo", [one], up="../../")
+    page, _ = pages_of(one)
     [(_, attributes)] = Links(page).found
     assert set(attributes) == {"href", "data-requires-python", "data-core-metadata", "data-yanked"}
     assert "<script" not in page
@@ -110,13 +119,12 @@ def test_a_plus_is_percent_encoded() -> None:
 
 def test_the_legacy_metadata_key_is_nowhere() -> None:
     """dist-info-metadata breaks pip 22.3 to 23.1."""
-    pages = html_pages.project_page("foo", [wheel()], up=""), json_pages.project_page("foo", [wheel()], up="")
-    assert not any("dist-info-metadata" in page for page in pages)
+    assert not any("dist-info-metadata" in page for page in pages_of(wheel()))
 
 
 def test_json_has_what_html_has_no_word_for() -> None:
     """api-version 1.4: versions, size, upload-time, project status."""
-    document = json.loads(json_pages.project_page("foo", [wheel()], up=""))
+    document = json.loads(pages_of(wheel())[1])
     assert document["meta"] == {"api-version": "1.4"}
     assert document["project-status"] == {"status": "active"}
     assert document["versions"] == ["1.0"]

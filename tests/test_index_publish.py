@@ -17,6 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from index import hashing
 from index.errors import PublishError
 from index.model import Entry, PublishedPlatform
 from index.publish import Published, is_current, publish
@@ -183,8 +184,12 @@ def test_a_damaged_manifest_is_mended(public: Path, store: Shelves, damage: byte
     assert victim.read_text() == "not ours"
 
 
-def test_a_damaged_blob_is_not_published(public: Path, store: Shelves) -> None:
+@pytest.mark.parametrize("worth", [hashing.WORTH, -1.0], ids=["here", "in processes of their own"])
+def test_a_damaged_blob_is_not_published(
+    public: Path, store: Shelves, worth: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each blob is hashed once more; expected and actual stand under each other, and the old tree stays."""
+    monkeypatch.setattr(hashing, "WORTH", worth)
     foo, bar = store.wheel("foo"), store.wheel("bar")
     put(public, store, platform("box", [foo]))
     before = snapshot(public)
@@ -194,6 +199,28 @@ def test_a_damaged_blob_is_not_published(public: Path, store: Shelves) -> None:
     with pytest.raises(PublishError, match=f"expected sha256 {bar.sha256}"):
         put(public, store, platform("box", [foo, bar]))
     assert snapshot(public) == before
+
+
+def test_files_are_hashed_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They name the ones that are not what they should be; who was killed before answering clears nothing."""
+    monkeypatch.setattr(hashing, "WORTH", -1.0)
+    monkeypatch.setattr(hashing, "cores", lambda: 3)
+    files = []
+    for number in range(9):
+        path = tmp_path / f"ä {number}\n"
+        path.write_bytes(b"%d" % number * (2 << 20 if number == 8 else 1))
+        files.append(hashing.Expected(str(path), sha256(path.read_bytes()).hexdigest(), None))
+    Path(files[4].path).write_bytes(b"other")
+    Path(files[7].path).unlink()
+    with hashing.suspects(files) as found:
+        assert len(found.processes) == 2
+        assert found.indexes() == {4, 7}
+    Path(files[7].path).unlink(missing_ok=True)
+    os.mkfifo(files[7].path)  # the second of them waits here
+    with hashing.suspects(files) as found:
+        os.killpg(found.processes[1].pid, signal.SIGKILL)
+        assert found.indexes() == {1, 3, 4, 5, 7}
+    assert not found.processes
 
 
 @pytest.mark.parametrize("name", ["simple", "box", "files"])
