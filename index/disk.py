@@ -21,9 +21,9 @@ from itertools import groupby
 from pathlib import Path
 
 from index.errors import PublishError
+from index.placing import DamagedError, place
 
 _FEW = 32  # so many fsyncs cost less than one syncfs, which also waits for what others wrote
-_BLOB = 0o444  # the mode of a stored blob: nobody writes to it
 
 
 @dataclass(slots=True)
@@ -130,15 +130,23 @@ class Root:
             self.write(spare, (self.read(path),))
         self.replace(spare, other)
 
-    def place(self, source: str | Path, path: str) -> int:
-        """A blob of the store, known to be whole; gives its size.
+    def place(self, source: str, expected: str, path: str) -> int:
+        """A stored file, as placing.py places it; its size."""
+        self.make_folders(path.rpartition("/")[0])
+        try:
+            size, linked = place(self.fd, source, expected, path)
+        except DamagedError as error:
+            raise PublishError(
+                f"{source} is damaged, and was not published\n"
+                f"  expected sha256 {expected}\n  actual   sha256 {error.actual}",
+                hint="run `doit verify`; remove the file, and the next run fetches or builds it again",
+            ) from error
+        self._unsynced += [] if linked else [path]
+        return size
 
-        It becomes a hard link if nobody may write to it (an edit of the tree would be one of the store), or a copy.
-        """
-        state = os.stat(source)  # noqa: PTH116
-        if stat.S_IMODE(state.st_mode) != _BLOB or not self._linked(source, path):
-            self._copy(source, path)
-        return state.st_size
+    def was_made(self, folders: Iterable[str]) -> None:
+        """Others made these, and they have to be on the disk with all the rest."""
+        self._unsynced += folders
 
     def replace(self, path: str, place: str) -> None:
         """Atomically, whatever it is and whatever was there."""
@@ -212,20 +220,6 @@ class Root:
                 return
             self._folders.discard(folder)
             folder = folder.rpartition("/")[0]
-
-    def _linked(self, source: str | Path, path: str) -> bool:
-        """False: another file system, one without hard links, or 65,000 links already."""
-        try:
-            os.link(source, path, dst_dir_fd=self.fd)
-        except OSError:
-            return False
-        return True
-
-    def _copy(self, source: str | Path, path: str) -> None:
-        with Path(source).open("rb") as from_file, open(path, "xb", opener=self._opener) as to_file:
-            os.fchmod(to_file.fileno(), 0o644)
-            shutil.copyfileobj(from_file, to_file, 1 << 20)
-        self._unsynced.append(path)
 
     def _opener(self, path: str, flags: int) -> int:
         return os.open(path, flags | os.O_NOFOLLOW, 0o644, dir_fd=self.fd)

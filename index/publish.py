@@ -24,12 +24,12 @@ from index import manifest
 from index.collector import collector_paused
 from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
-from index.hashing import Expected, digest, suspects
 from index.known import STAGE, Known
 from index.manifest import FileState, State
 from index.memo import write_memo
 from index.names import ABOUT, POOL, checked_path, is_for_people, is_inside
 from index.parts import Part
+from index.placing import Wanted, placing
 from index.projects import PoolFile
 from index.tree import Tree
 
@@ -84,7 +84,7 @@ def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None) -
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
     `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it.
-    Each new pool file is hashed before it is linked or copied, while its pages are made (hashing.py). Raises
+    Each new pool file is hashed before it is linked or copied, while its pages are made (placing.py). Raises
     PublishError with the tree as it was, unless it is the renaming that fails: then the tree is valid and partly new,
     and the next publication completes it.
     """
@@ -157,53 +157,40 @@ def _stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Sequence[str
         root.remove_all(stage)
         root.make_folders(stage)
     staged = _Staged(states={})
-    new = _new_files(root, tree.pool(names), known, staged)
-    blobs = [Expected(str(blob(one.sha256)), one.sha256, one.size) for _, one in new]
-    with suspects(blobs) as found:
+    new = [
+        Wanted(str(blob(one.sha256)), one.sha256, f"{_POOL}/{path}", one.size)
+        for path, one in tree.pool(names)
+        if not _is_in_pool(root, path, one, known, staged)
+    ]
+    with placing(root.fd, new) as others:
         _stage_links(root, tree.links(names), known, staged)
         _stage_pages(root, chain(tree.pages_of(names), tree.pages_for_all()), known, staged)
-        for number in found.indexes():
-            _refuse_damaged(blobs[number])
-    _stage_files(root, new, blobs, staged)
+        sizes = others.sizes()
+    _stage_pool(root, new, sizes, staged)
     return staged
 
 
-def _new_files(
-    root: Root, pool: Iterable[tuple[str, PoolFile]], known: Known, staged: _Staged
-) -> list[tuple[str, PoolFile]]:
-    """What is not in the pool as it should be."""
-    new = []
-    for path, one in pool:
-        state = known.pool_state(root, checked_path(path), one.sha256)
-        if state is None:
-            new.append((path, one))
-        else:
-            _keep(staged, path, one, state)
-    return new
+def _is_in_pool(root: Root, path: str, one: PoolFile, known: Known, staged: _Staged) -> bool:
+    state = known.pool_state(root, checked_path(path), one.sha256)
+    if state is None:
+        return False
+    _keep(staged, path, one.size, state)
+    return True
 
 
-def _refuse_damaged(file: Expected) -> None:
-    actual = digest(file.path)
-    if actual != file.sha256:
-        raise PublishError(
-            f"{file.path} is damaged, and was not published\n"
-            f"  expected sha256 {file.sha256}\n  actual   sha256 {actual}",
-            hint="run `doit verify`; remove the file, and the next run fetches or builds it again",
-        )
-
-
-def _stage_files(root: Root, new: Sequence[tuple[str, PoolFile]], blobs: Sequence[Expected], staged: _Staged) -> None:
-    for (path, one), wanted in zip(new, blobs, strict=True):
-        root.make_folders(f"{_POOL}/{path.rpartition('/')[0]}")
-        size = root.place(wanted.path, f"{_POOL}/{path}")
-        _keep(staged, path, one, (size, one.sha256))
+def _stage_pool(root: Root, new: Sequence[Wanted], sizes: Sequence[int | None], staged: _Staged) -> None:
+    """What others have placed is counted, and the rest placed here."""
+    root.was_made({one.path.rpartition("/")[0] for one, size in zip(new, sizes, strict=True) if size is not None})
+    for one, placed in zip(new, sizes, strict=True):
+        size = root.place(one.source, one.sha256, one.path) if placed is None else placed
+        _keep(staged, one.path.removeprefix(f"{_POOL}/"), one.size, (size, one.sha256))
         staged.files += 1
         staged.added_bytes += size
 
 
-def _keep(staged: _Staged, path: str, one: PoolFile, state: FileState) -> None:
-    if one.size is not None and one.size != state[0]:
-        raise PublishError(f"{path} has {state[0]} bytes, and its record says {one.size}")
+def _keep(staged: _Staged, path: str, expected: int | None, state: FileState) -> None:
+    if expected is not None and expected != state[0]:
+        raise PublishError(f"{path} has {state[0]} bytes, and its record says {expected}")
     staged.states[path] = state
 
 
