@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from email.parser import BytesHeaderParser
 from functools import lru_cache
 
 from packaging.version import InvalidVersion, Version
@@ -125,6 +124,8 @@ def _same_needs(wheels: list[Wheel], metadata: Metadata) -> bool:
 
 def _needs(metadata: bytes) -> frozenset[tuple[str, str]]:
     """What of METADATA changes what gets installed; a newer setuptools changes other lines, and those do no harm."""
+    from email.parser import BytesHeaderParser
+
     headers = BytesHeaderParser().parsebytes(metadata)
     return frozenset(
         (name, "".join(str(value).split()))

@@ -19,10 +19,12 @@ from functools import partial
 from hashlib import file_digest
 from itertools import groupby
 from pathlib import Path
+from threading import Event, Thread
 
 from index.errors import PublishError
 from index.placing import DamagedError, place
 
+_FLUSH_EVERY = 0.15  # seconds
 _FEW = 32  # so many fsyncs cost less than one syncfs, which also waits for what others wrote
 
 
@@ -35,6 +37,7 @@ class Root:
     _umask_hides: bool | None = None  # whether it keeps others from reading what we make; seen at the first folder
     _folders: set[str] = field(default_factory=set)  # made or seen to be real folders
     _unsynced: list[str] = field(default_factory=list)
+    _failed: list[OSError] = field(default_factory=list)  # flushes, so far told to nobody
 
     def state(self, path: str) -> os.stat_result | None:
         """Of the thing itself, never of what a link leads to; None where there is nothing."""
@@ -198,8 +201,35 @@ class Root:
         """Make this the last thing that was changed here."""
         os.utime(path, dir_fd=self.fd)
 
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let the disk begin with what is written in this block while more comes: `sync` then waits for little.
+
+        Whatever ends before the first look is left to `sync` alone. An error that the kernel tells here it tells once;
+        `sync` raises it.
+        """
+        ended = Event()
+
+        def flush() -> None:
+            while not ended.wait(_FLUSH_EVERY):
+                try:
+                    if not _sync_file_system(self.fd):
+                        return
+                except OSError as error:
+                    self._failed.append(error)
+
+        thread = Thread(target=flush, name="wheelyard-flush", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
     def sync(self) -> None:
         """Everything written so far is on the disk after this; an error is one for all of it."""
+        if self._failed:
+            raise self._failed.pop()
         paths, self._unsynced = self._unsynced, []
         if len(paths) > _FEW and _sync_file_system(self.fd):
             return

@@ -162,11 +162,10 @@ def _stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Sequence[str
         for path, one in tree.pool(names)
         if not _is_in_pool(root, path, one, known, staged)
     ]
-    with placing(root.fd, new) as others:
+    with root.writing(), placing(root.fd, new) as others:
         _stage_links(root, tree.links(names), known, staged)
         _stage_pages(root, chain(tree.pages_of(names), tree.pages_for_all()), known, staged)
-        sizes = others.sizes()
-    _stage_pool(root, new, sizes, staged)
+        _stage_pool(root, new, others.sizes(), staged)
     return staged
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -278,6 +279,30 @@ def test_a_full_disk_leaves_the_old_tree(small_disk: Path, store: Shelves) -> No
     ballast.unlink()
     put(public, store, large)
     assert verify(public) == []
+
+
+FLUSHED = """
+import sys, time
+from pathlib import Path
+from index.disk import opened
+with opened(Path(sys.argv[1])) as root:
+    with root.writing():
+        root.write("page", [b"text"])
+        time.sleep(1)
+    root.sync()
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_an_error_that_the_disk_tells_early_is_not_lost(tmp_path: Path) -> None:
+    """The kernel tells of what it could not write once, perhaps while more is being made: the publication fails."""
+    child = [sys.executable, "-c", FLUSHED, str(tmp_path / "public")]
+    failing = ["strace", "-f", "-qq", "-o", os.devnull, "-e", "trace=syncfs", "-e", "inject=syncfs:error=EIO:when=1"]
+    done = subprocess.run([*failing, *child], check=False, capture_output=True, text=True, cwd=REPOSITORY)
+    assert "Input/output error" in done.stderr
+    assert done.returncode == 1
+    (tmp_path / "public" / "page").unlink()
+    assert subprocess.run(child, check=False, cwd=REPOSITORY).returncode == 0
 
 
 CHILD = """
