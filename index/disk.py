@@ -12,7 +12,8 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +26,7 @@ from index.errors import PublishError
 from index.placing import DamagedError, place
 
 _FLUSH_EVERY = 0.15  # seconds
+_AT_ONCE = 4  # threads that remove
 _FEW = 32  # so many fsyncs cost less than one syncfs, which also waits for what others wrote
 
 
@@ -160,11 +162,19 @@ class Root:
         """One file or link, if it is there, and each folder that it leaves empty."""
         self.remove_each([path])
 
-    def remove_each(self, paths: Iterable[str]) -> int:
+    def remove_each(self, paths: Sequence[str]) -> int:
         """Files and links, and each folder that they leave empty; how many there were. None is reached through a link.
 
-        What lies in one folder should stand together: it is looked at once.
+        What lies in one folder should stand together: it is looked at once. A disk takes its time for each, and takes
+        several at a time.
         """
+        if len(paths) <= _FEW:
+            return self._removed(paths)
+        length = -(-len(paths) // _AT_ONCE)
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
+            return sum(threads.map(self._removed, [paths[at : at + length] for at in range(0, len(paths), length)]))
+
+    def _removed(self, paths: Sequence[str]) -> int:
         removed = 0
         for folder, together in groupby(paths, key=lambda path: path.rpartition("/")[0]):
             if self._is_real(folder) and (gone := sum(map(self._unlinked, together))):

@@ -265,8 +265,8 @@ def _bring(root: Root, staged: str, place: str) -> None:
 
 def _take_away(root: Root, paths: set[str]) -> int:
     """Pages and links before the files that they lead to."""
-    ordered = sorted(paths, key=lambda path: (path.startswith(f"{POOL}/"), path))
-    return root.remove_each(ordered)
+    files = {path for path in paths if path.startswith(f"{POOL}/")}
+    return root.remove_each(sorted(paths - files)) + root.remove_each(sorted(files))
 
 
 def _clear(root: Root, known: Known) -> None:
