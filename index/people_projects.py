@@ -18,6 +18,7 @@ _RUNS = re.compile(r"[-_.]+")
 _EXTRA = re.compile(r"""\bextra\s*==""")
 _VERSIONS = 3  # that a cell of the front page's table names
 _SUMMARY = 120  # characters of it
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,7 +50,7 @@ def row(project: Holdings, platforms: Sequence[PublishedPlatform]) -> str:
     """The project's line of the table on the front page, as JSON in which nothing can end a script element."""
     cells = [_newest(project.wheels.get(platform.name, ())) for platform in platforms]
     about = shortened(project.newest().summary, _SUMMARY)
-    printed = json.dumps([project.name, about, *cells], ensure_ascii=False, separators=(",", ":"))
+    printed = _ENCODER.encode([project.name, about, *cells])
     return printed.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
