@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
+from typing import NamedTuple
 
 from index.catalog import Decision
 from index.names import POOL, page_of, pool_folder
@@ -16,8 +16,7 @@ from index.names import POOL, page_of, pool_folder
 UNIT, RECORD = "\x1f", "\x1e"  # ASCII's own separators: names, markup and JSON have no control character but "\n"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What one platform has of a project; `linked` are places in the part's files, `html` lines of its flat page."""
 
     platform: str
@@ -36,8 +35,7 @@ class Held:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """One project's share in the pages for all; the same key means the same part, pages, links and files.
 
     `wheels` and `size` count each file once, `row` is its line of the front page's table, `notes` what is kept as JSON,
@@ -61,8 +59,9 @@ class Part:
 
     def pages(self) -> list[str]:
         """Paths of its pages."""
-        folders = [f"{folder}/{self.name}" for folder in self.indexes()]
-        pages = [f"{folder}/{page}" for folder in folders for page in ("index.html", "index.v1_json")]
+        pages: list[str] = []
+        for folder in self.indexes():
+            pages += (f"{folder}/{self.name}/index.html", f"{folder}/{self.name}/index.v1_json")
         return [*pages, page_of(self.name)]
 
     def folders(self) -> list[str]:

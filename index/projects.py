@@ -40,8 +40,7 @@ class PoolFile(NamedTuple):
     size: int | None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
+class Given(NamedTuple):
     """A project's wheels on each platform that has any, in the order in which they came, those of its sets last.
 
     For each of these platforms `statuses` has its word on the project, `pinned` the yanked files (sha256) that a set
@@ -56,12 +55,12 @@ class Given:
 
     def key(self, base: bytes) -> str:
         """Hash of everything that its part, pages, links and files are made of, its neighbours' names excepted."""
-        places = list(map(id, chain(*self.wheels)))  # one record may be on several platforms, and in several sets
-        each = dict(zip(places, chain(*self.wheels), strict=True))
-        numbers = {place: number for number, place in enumerate(each)} if len(each) < len(places) else {}
+        each = {id(wheel): wheel for wheel in chain(*self.wheels)}  # one may be on several platforms, in several sets
+        numbers = {place: number for number, place in enumerate(each)}
         held = [(platform.name, len(wheels)) for platform, wheels in zip(self.platforms, self.wheels, strict=True)]
         said = (self.statuses, [sorted(pinned) for pinned in self.pinned])
-        whole = (held, said, [numbers[place] for place in places if numbers], list(map(_FIELDS, each.values())))
+        places = [numbers[id(wheel)] for wheel in chain(*self.wheels)] if len(each) < sum(map(len, self.wheels)) else []
+        whole = (held, said, places, list(map(_FIELDS, each.values())))
         return sha256(base + marshal.dumps(whole, _MARSHAL)).hexdigest()
 
 

@@ -376,7 +376,7 @@ def test_parts_come_back_from_their_records(store: Shelves) -> None:
     wheels = [*some(store), store.wheel("base", "2.0", body="again"), store.wheel("app", "3.0", yanked="<\x85>\t")]
     whole = tree([platform("box", wheels), platform("a", wheels[:3])], url=None, metadata=store.metadata)
     for part in whole.parts.values():
-        assert Part.parsed(part.record([1, 22])) == replace(part, sizes=(1, 22))
+        assert Part.parsed(part.record([1, 22])) == part._replace(sizes=(1, 22))
         assert json.loads(part.row)[0] == part.name
 
 
