@@ -49,9 +49,11 @@ class Known:
             digest=sha256(text).hexdigest(), since=since, interrupted=interrupted, empty=empty, left={}, _text=text
         )
 
-    def expect_all(self, root: Root) -> None:
-        """Everything that is named anywhere may lie about."""
+    def expect_all(self, root: Root, others: Iterable[str] = ()) -> None:
+        """Everything that is named anywhere may lie about; `others` too, where the manifest was lost."""
         self.left.update(manifest.parsed(self._text))
+        for path in others:
+            self.left.setdefault(path)
         self._text = b""
         for entry in root.names(STAGE) if self.interrupted else ():
             if entry.name.endswith(".json"):

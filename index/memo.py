@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -39,6 +39,12 @@ class Memo:
     def before(self, name: str) -> Part:
         """A project's part as it was."""
         return Part.parsed(self.records[name])
+
+    def all_paths(self) -> Iterator[str]:
+        """Everything that was in the tree, but for the manifest."""
+        yield from self.paths
+        for name in self.records:
+            yield from self.before(name).paths()
 
 
 EMPTY = Memo(manifest="", paths=(), records={})

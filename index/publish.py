@@ -147,7 +147,7 @@ def _untouched(root: Root, tree: Tree, known: Known) -> frozenset[str]:
         if len(all_names - same) <= few:
             known.expect(chain(memo.paths, *(memo.before(name).paths() for name in memo.names - same)))
             return same
-    known.expect_all(root)
+    known.expect_all(root, () if memo.manifest == known.digest else memo.all_paths())
     return frozenset()
 
 

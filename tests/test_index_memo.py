@@ -371,6 +371,16 @@ def test_a_key_is_made_of_every_field() -> None:
     assert {field.name for field in fields(Entry)} == asked
 
 
+def test_a_lost_manifest_hides_nothing(tmp_path: Path, store: Shelves) -> None:
+    """What was published and is not asked for any more goes all the same: the memo knows where it is."""
+    public, box = tmp_path / "public", platform("box", [store.wheel("alpha")])
+    whole = made(store, memo_of(public), box, platform("other", [store.wheel("beta")]))
+    publish(public, whole, blob=store.blob, memo=memo_of(public))
+    (public / "manifest.json").unlink()
+    publish(public, made(store, memo_of(public), box), blob=store.blob, memo=memo_of(public))
+    assert snapshot(public) == fresh(tmp_path / "fresh", store, box)
+
+
 def test_parts_come_back_from_their_records(store: Shelves) -> None:
     """What a memo keeps of a project is all of it."""
     wheels = [*some(store), store.wheel("base", "2.0", body="again"), store.wheel("app", "3.0", yanked="<\x85>\t")]
