@@ -25,6 +25,7 @@ from typing import NamedTuple
 WORTH = 0.1  # seconds of work that starting a Python is worth
 _A_FILE, _A_BYTE = 3e-5, 2e-9  # seconds
 _MOST = 4  # processes; a disk has not much more to give
+_MANY = 50_000  # files, which take longer than all else: then no core is spared for whoever asks
 _SMALL = 1 << 20  # bytes: a METADATA file, a small wheel; one read
 _BLOB = 0o444  # the mode of a stored file: nobody writes to it
 _LINES = 4096  # that are written at once
@@ -101,7 +102,7 @@ class Placing:
         self._files = files
         self.processes: list[subprocess.Popen[bytes]] = []
         if _worthwhile(files):
-            self._start(root, min(_MOST, cores() - 1))
+            self._start(root, min(_MOST, cores() - (len(files) < _MANY)))
 
     def sizes(self) -> list[int | None]:
         """Of each file that is in its place; None: nobody answers for it. Waits for whoever is at work."""

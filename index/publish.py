@@ -157,11 +157,7 @@ def _stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Sequence[str
         root.remove_all(stage)
         root.make_folders(stage)
     staged = _Staged(states={})
-    new = [
-        Wanted(str(blob(one.sha256)), one.sha256, f"{_POOL}/{path}", one.size)
-        for path, one in tree.pool(names)
-        if not _is_in_pool(root, path, one, known, staged)
-    ]
+    new = list(_new_files(root, tree.pool(names), blob, known, staged))
     with root.writing(), placing(root.fd, new) as others:
         _stage_links(root, tree.links(names), known, staged)
         _stage_pages(root, chain(tree.pages_of(names), tree.pages_for_all()), known, staged)
@@ -169,12 +165,17 @@ def _stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Sequence[str
     return staged
 
 
-def _is_in_pool(root: Root, path: str, one: PoolFile, known: Known, staged: _Staged) -> bool:
-    state = known.pool_state(root, checked_path(path), one.sha256)
-    if state is None:
-        return False
-    _keep(staged, path, one.size, state)
-    return True
+def _new_files(
+    root: Root, pool: Iterable[tuple[str, PoolFile]], blob: Blob, known: Known, staged: _Staged
+) -> Iterator[Wanted]:
+    """What is not in the pool as it should be."""
+    for path, (digest, size) in pool:
+        checked_path(path)
+        state = None if known.empty else known.pool_state(root, path, digest)
+        if state is None:
+            yield Wanted(str(blob(digest)), digest, f"{_POOL}/{path}", size)
+        else:
+            _keep(staged, path, size, state)
 
 
 def _stage_pool(root: Root, new: Sequence[Wanted], sizes: Sequence[int | None], staged: _Staged) -> None:
