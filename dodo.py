@@ -180,11 +180,15 @@ def upgrade(package: list[str]) -> None:
 
 
 def verify() -> None:
-    """Everything that is not as it should be, at once."""
+    """Everything that is not as it should be, at once; what is damaged in the store goes, to be made again."""
     from index.verify import verify as verify_tree
 
-    findings = [*YARD.store.damaged(), *verify_tree(PUBLIC)]
+    damages = list(YARD.store.damaged())
+    findings = [*(damage.text for damage in damages), *verify_tree(PUBLIC)]
+    for damage in damages:
+        YARD.store.discard(damage)
     if findings:
+        TREE.distrust()
         raise StoreError("\n".join(findings), hint=f"{len(findings)} findings; run doit to make again what is named")
     _answer("verified every blob of the store, and every page, link and file of public/")
 
@@ -243,6 +247,10 @@ class Tree:
             return False
         return bool(kept["state"] == self._state() and is_current(PUBLIC, kept["manifest"]))
 
+    def distrust(self) -> None:
+        """The next publication looks at every byte."""
+        self._kept.unlink(missing_ok=True)
+
     def publish(self) -> None:
         """Bring public/ up to what is complete; one thread at a time."""
         from index.errors import TreeError
@@ -264,7 +272,9 @@ class Tree:
                     incomplete=standing.incomplete(YARD),
                     memo=read_memo(self._memo),
                 )
-                published = publish(PUBLIC, made, blob=YARD.store.blob_name, memo=self._memo)
+                published = publish(
+                    PUBLIC, made, blob=YARD.store.blob_name, memo=self._memo, thorough=not self._kept.exists()
+                )
             except TreeError as error:
                 YARD.progress.done("public", outcome="failed")
                 raise PublishError(error.reason, hint=error.hint) from error

@@ -54,6 +54,15 @@ class Record:
     seconds: float
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Damage:
+    """What is not as it should be, in a sentence; the steps that it undoes, and the bytes that are wrong."""
+
+    text: str
+    fingerprints: tuple[str, ...]
+    blob: Path | None = None
+
+
 _FIELDS = tuple(field.name for field in fields(Record))
 _LISTS = ("tags", "requires_dist", "modules", "built_with")
 
@@ -158,21 +167,30 @@ class Store:
         """Every stored file, in order."""
         return iter(sorted(self._blobs.glob("*/*")))
 
-    def damaged(self) -> Iterator[str]:
-        """Re-hash everything; one sentence for each blob or record that is not what it says."""
+    def damaged(self) -> Iterator[Damage]:
+        """Re-hash everything, and change nothing."""
+        named: dict[str, list[str]] = {}
         for fingerprint in sorted(self.finished()):
             try:
                 record = self.record(fingerprint)
             except StoreError as error:
-                yield error.reason
+                yield Damage(text=error.reason, fingerprints=(fingerprint,))
                 continue
-            if record is not None:
-                for sha256 in (record.sha256, record.metadata_sha256):
-                    if not self.has_blob(sha256):
-                        yield f"{record.filename}: the bytes {sha256} are missing"
+            for sha256 in (record.sha256, record.metadata_sha256) if record else ():
+                named.setdefault(sha256, []).append(fingerprint)
+                if record and not self.has_blob(sha256):
+                    yield Damage(text=f"{record.filename}: the bytes {sha256} are missing", fingerprints=(fingerprint,))
         for path in self.blobs():
             if hash_file(path) != path.name:
-                yield f"{path}: the bytes are not what their name says"
+                text = f"{path}: the bytes are not what their name says"
+                yield Damage(text=text, fingerprints=tuple(named.get(path.name, ())), blob=path)
+
+    def discard(self, damage: Damage) -> None:
+        """Throw away bytes that are nobody's any more, and the records that need them: their steps are made again."""
+        for fingerprint in damage.fingerprints:
+            self.drop_record(fingerprint)
+        if damage.blob is not None:
+            damage.blob.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _fresh(self) -> Iterator[tuple[Any, Path]]:

@@ -30,6 +30,7 @@ class Known:
 
     digest: str  # sha256 of the last manifest
     since: int
+    trusted: int  # the same, or 0 where every byte is to be looked at
     interrupted: bool
     empty: bool  # nothing was there at all: nothing needs to be looked for
     left: dict[str, State | None]  # what may lie about, less what was asked for; None: says an unfinished publication
@@ -39,14 +40,20 @@ class Known:
     _flat: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, root: Root) -> Known:
+    def read(cls, root: Root, *, thorough: bool) -> Known:
         """From the disk; a manifest that is missing or damaged is as good as none: everything is looked at."""
         text, state = root.read(manifest.NAME), root.state(manifest.NAME)
         since = state.st_ctime_ns if state else 0
         interrupted = root.is_folder(STAGE)
         empty = not root.names(".")
         return cls(
-            digest=sha256(text).hexdigest(), since=since, interrupted=interrupted, empty=empty, left={}, _text=text
+            digest=sha256(text).hexdigest(),
+            since=since,
+            trusted=0 if thorough else since,
+            interrupted=interrupted,
+            empty=empty,
+            left={},
+            _text=text,
         )
 
     def expect_all(self, root: Root, others: Iterable[str] = ()) -> None:
@@ -84,7 +91,7 @@ class Known:
 
     def untouched(self, root: Root, part: Part) -> bool:
         """Whether everything of a project is as the last publication left it, by what the folders and pages say."""
-        since, look = self.since, root.looker()
+        since, look = self.trusted, root.looker()
         try:
             for path, size in zip(part.pages(), part.sizes, strict=True):
                 state = look(path)
@@ -101,7 +108,7 @@ class Known:
     def _has_links(self, root: Root, folder: str, links: Iterable[tuple[str, str]]) -> bool:
         if folder not in self._flat:
             state = root.state(folder)
-            self._flat[folder] = state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.since
+            self._flat[folder] = state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.trusted
         return self._flat[folder] or all(root.target(path) == target for path, target in links)
 
     def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
@@ -109,7 +116,7 @@ class Known:
         state, before = None if self.empty else root.state(path), self.left.pop(path, None)
         if state is None or state.st_size != wanted[0] or not _is_readable(state):
             return False
-        if state.st_ctime_ns < self.since and before == wanted:
+        if state.st_ctime_ns < self.trusted and before == wanted:
             return True
         return root.digest(path) == wanted[1]
 
@@ -144,7 +151,7 @@ class Known:
         if folder != self._folder[0]:
             state = None if self.empty else root.state(folder)
             exists = state is not None and stat.S_ISDIR(state.st_mode)
-            self._folder = folder, (exists, state is not None and exists and state.st_ctime_ns < self.since)
+            self._folder = folder, (exists, state is not None and exists and state.st_ctime_ns < self.trusted)
         return self._folder[1]
 
 

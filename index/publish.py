@@ -80,17 +80,18 @@ class _Staged:
 
 
 @collector_paused()
-def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None) -> Published:
+def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None, thorough: bool = False) -> Published:
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
     `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it.
+    `thorough`: every byte that is there already is looked at again, whatever the file system says of its age.
     Each new pool file is hashed before it is linked or copied, while its pages are made (placing.py). Raises
     PublishError with the tree as it was, unless it is the renaming that fails: then the tree is valid and partly new,
     and the next publication completes it.
     """
     try:
         with opened(public) as root:
-            return _publish(root, tree, blob, memo)
+            return _publish(root, tree, blob, memo, Known.read(root, thorough=thorough))
     except OSError as error:
         where = error.filename2 or error.filename or ""
         raise PublishError(
@@ -108,8 +109,7 @@ def is_current(public: Path, manifest_sha256: str) -> bool:
     return sha256(text).hexdigest() == manifest_sha256 and not (public / STAGE).exists()
 
 
-def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None) -> Published:
-    known = Known.read(root)
+def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known) -> Published:
     same = _untouched(root, tree, known)
     try:
         staged = _stage(root, tree, blob, known, [name for name in tree.parts if name not in same])

@@ -75,6 +75,28 @@ def assert_whole(bench: Bench) -> None:
     done(bench.doit("verify"))
 
 
+def test_what_verify_names_is_made_again(mine: Bench) -> None:
+    """A page, a pool file and a blob that somebody changed in place: all named; the next run mends all three."""
+    public, store = mine.root / "public", mine.root / ".wheelyard"
+    done(mine.doit())
+    before = contents(public)
+    record = next(
+        json.loads(path.read_bytes()) for path in (store / "records").iterdir() if b'"beta"' in path.read_bytes()
+    )
+    pool = next(public.glob(f"files/*/*/{name('alpha', '3.0')}"))
+    page, blob = public / "simple" / "beta" / "index.html", store / "blobs" / record["sha256"][:2] / record["sha256"]
+    for path in (page, pool, blob):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    said = mine.doit("verify")
+    assert said.code != 0
+    assert all(text in said.text for text in ("simple/beta/index.html", name("alpha", "3.0"), record["sha256"]))
+    done(mine.doit())
+    assert contents(public) == before
+    assert_whole(mine)
+    assert "nothing to do" in done(mine.doit()).text
+
+
 # --- listing --------------------------------------------------------------------------------------------------------
 
 
