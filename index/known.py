@@ -59,7 +59,7 @@ class Known:
     def expect_all(self, root: Root, others: Iterable[str] = ()) -> None:
         """Everything that is named anywhere may lie about; `others` too, where the manifest was lost."""
         self.left.update(manifest.parsed(self._text))
-        for path in others:
+        for path in () if self.empty else others:
             self.left.setdefault(path)
         self._text = b""
         for entry in root.names(STAGE) if self.interrupted else ():

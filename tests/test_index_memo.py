@@ -379,6 +379,9 @@ def test_a_lost_manifest_hides_nothing(tmp_path: Path, store: Shelves) -> None:
     (public / "manifest.json").unlink()
     publish(public, made(store, memo_of(public), box), blob=store.blob, memo=memo_of(public))
     assert snapshot(public) == fresh(tmp_path / "fresh", store, box)
+    shutil.rmtree(public)
+    publish(public, made(store, memo_of(public), box), blob=store.blob, memo=memo_of(public))
+    assert snapshot(public) == fresh(tmp_path / "fresh", store, box)
 
 
 def test_parts_come_back_from_their_records(store: Shelves) -> None:
