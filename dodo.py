@@ -185,10 +185,10 @@ def verify() -> None:
 
     damages = list(YARD.store.damaged())
     findings = [*(damage.text for damage in damages), *verify_tree(PUBLIC)]
-    for damage in damages:
-        YARD.store.discard(damage)
     if findings:
         TREE.distrust()
+        for damage in damages:
+            YARD.store.discard(damage)
         raise StoreError("\n".join(findings), hint=f"{len(findings)} findings; run doit to make again what is named")
     _answer("verified every blob of the store, and every page, link and file of public/")
 
