@@ -14,7 +14,6 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -302,7 +301,7 @@ def _published(
 
     yanked = dict(completed.yanked)
     # A wheel's record says what its index said when it was made; of what is asked for, the lock knows it as it is now.
-    current = {f: replace(records(f), yanked=yanked.get(f)) for _, asked in completed.sets for f in asked}
+    current = {f: records(f)._replace(yanked=yanked.get(f)) for _, asked in completed.sets for f in asked}
     return PublishedPlatform(
         name=completed.name,
         python=completed.python,

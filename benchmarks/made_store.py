@@ -65,16 +65,17 @@ def _kept(store: Store, wheel: Entry) -> Entry:
     path = write_wheel(store.scratch(), wheel.project, version=wheel.version, python=wheel.requires_python)
     if path.name != wheel.filename:
         raise SystemExit(f"the wheel made for {wheel.filename} came out as {path.name}")
-    data, metadata = path.read_bytes(), metadata_of(wheel.project, wheel.version, wheel.requires_python)
-    path.unlink()
-    return replace(wheel, sha256=_blob(store, data), size=len(data), metadata_sha256=_blob(store, metadata))
+    beside = path.with_suffix(".metadata")
+    beside.write_bytes(metadata_of(wheel.project, wheel.version, wheel.requires_python))
+    size = path.stat().st_size
+    return replace(wheel, sha256=_blob(store, path), size=size, metadata_sha256=_blob(store, beside))
 
 
-def _blob(store: Store, data: bytes) -> str:
-    digest = sha256(data).hexdigest()
-    place = store.blob(digest)
-    place.write_bytes(data)
-    place.chmod(0o444)
+def _blob(store: Store, path: Path) -> str:
+    """Moved and not copied: a disk is slow for minutes after a removal."""
+    digest = sha256(path.read_bytes()).hexdigest()
+    path.chmod(0o444)
+    path.rename(store.blob(digest))
     return digest
 
 

@@ -14,17 +14,18 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from builders.errors import StoreError
 
 CHUNK = 1024 * 1024
+_SMALL = 1 << 16  # bytes; most records have a hundredth of it
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One finished step. Times are RFC 3339 in UTC, sizes bytes; `metadata_sha256` names a blob as `sha256` does.
 
     `built_on` is the image (or "this machine") with its Python, `built_with` the build requirements as `name version`.
@@ -63,7 +64,7 @@ class Damage:
     blob: Path | None = None
 
 
-_FIELDS = tuple(field.name for field in fields(Record))
+_FIELDS = itemgetter(*Record._fields)
 _LISTS = ("tags", "requires_dist", "modules", "built_with")
 
 
@@ -133,8 +134,7 @@ class Store:
         """The record of a step, or None where the step is not finished."""
         path = f"{self._records}/{fingerprint}.json"
         try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a tree of 100,000 wheels asks as often
-                return read_record(file.read())
+            return read_record(_read(path))
         except FileNotFoundError:
             return None
         except (ValueError, TypeError, KeyError) as error:
@@ -157,7 +157,7 @@ class Store:
             if not self.has_blob(sha256):
                 raise StoreError(f"{record.filename}: the bytes {sha256} are not in the store")
         self._records.mkdir(parents=True, exist_ok=True)
-        write_file(self._records / f"{record.fingerprint}.json", json.dumps(asdict(record), sort_keys=True).encode())
+        write_file(self._records / f"{record.fingerprint}.json", json.dumps(record._asdict(), sort_keys=True).encode())
 
     def drop_record(self, fingerprint: str) -> None:
         """Forget a step; its bytes stay until nothing names them."""
@@ -219,7 +219,20 @@ def read_record(text: bytes) -> Record:
     values = json.loads(text)
     for name in _LISTS:
         values[name] = tuple(values[name])
-    return Record(**{name: values[name] for name in _FIELDS})
+    return Record(*_FIELDS(values))
+
+
+def _read(path: str) -> bytes:
+    """A small file's bytes, at half the cost of a file object: a tree of 100,000 wheels asks as often."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = piece = os.read(handle, _SMALL)
+        while len(piece) == _SMALL:
+            piece = os.read(handle, _SMALL)
+            text += piece
+        return text
+    finally:
+        os.close(handle)
 
 
 def hash_file(path: Path) -> str:

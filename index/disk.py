@@ -23,7 +23,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from index.errors import PublishError
-from index.placing import DamagedError, place
+from index.placing import new_file, place, place_link
 
 _FLUSH_EVERY = 0.15  # seconds
 _AT_ONCE = 4  # threads that remove
@@ -108,8 +108,9 @@ class Root:
         return state is not None and stat.S_ISDIR(state.st_mode)
 
     def write(self, path: str, pieces: Iterable[bytes | memoryview]) -> None:
-        """A new file; its folder exists. Not durable before `sync`."""
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=self.fd)
+        """A new file, whatever is there. Not durable before `sync`."""
+        self.make_folders(path.rpartition("/")[0])
+        fd = new_file(self.fd, path)
         try:
             if self._umask_hides:
                 os.fchmod(fd, 0o644)
@@ -121,9 +122,10 @@ class Root:
             os.close(fd)
         self._unsynced.append(path)
 
-    def write_link(self, path: str, target: str) -> None:
-        """A new symbolic link."""
-        os.symlink(target, path, dir_fd=self.fd)
+    def place_link(self, target: str, path: str) -> None:
+        """A symbolic link, whatever is there."""
+        self.make_folders(path.rpartition("/")[0])
+        place_link(self.fd, target, path)
 
     def twin(self, path: str, other: str) -> None:
         """A second name for a file of ours, in place of what has that name now."""
@@ -138,20 +140,18 @@ class Root:
     def place(self, source: str, expected: str, path: str) -> int:
         """A stored file, as placing.py places it; its size."""
         self.make_folders(path.rpartition("/")[0])
-        try:
-            size, linked = place(self.fd, source, expected, path)
-        except DamagedError as error:
-            raise PublishError(
-                f"{source} is damaged, and was not published\n"
-                f"  expected sha256 {expected}\n  actual   sha256 {error.actual}",
-                hint="run `doit verify`; remove the file, and the next run fetches or builds it again",
-            ) from error
+        size, linked = place(self.fd, source, expected, path)
         self._unsynced += [] if linked else [path]
         return size
 
-    def was_made(self, folders: Iterable[str]) -> None:
-        """Others made these, and they have to be on the disk with all the rest."""
-        self._unsynced += folders
+    def unsynced(self) -> list[str]:
+        """What was written and is not on the disk yet, for somebody else to care for."""
+        paths, self._unsynced = self._unsynced, []
+        return paths
+
+    def care_for(self, paths: Iterable[str]) -> None:
+        """Somebody else wrote these, and they have to be on the disk with all the rest."""
+        self._unsynced += paths
 
     def replace(self, path: str, place: str) -> None:
         """Atomically, whatever it is and whatever was there."""
@@ -240,7 +240,7 @@ class Root:
         """Everything written so far is on the disk after this; an error is one for all of it."""
         if self._failed:
             raise self._failed.pop()
-        paths, self._unsynced = self._unsynced, []
+        paths = self.unsynced()
         if len(paths) > _FEW and _sync_file_system(self.fd):
             return
         for path in sorted(set(paths)):

@@ -73,6 +73,11 @@ class Known:
         self._text = b""
         self.left.update((path, self._lines.state(path)) for path in paths)
 
+    def was_asked(self, paths: Iterable[str]) -> None:
+        """Somebody else has asked for these, below."""
+        for path in paths if self.left else ():
+            self.left.pop(path, None)
+
     def says(self, states: Mapping[str, State]) -> bool:
         """Whether the last manifest is known to say just this of what was expected."""
         lines = self._lines

@@ -14,7 +14,7 @@ is written last: a run that is killed before has one for another manifest, and t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import chain
@@ -25,20 +25,13 @@ from index.collector import collector_paused
 from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
 from index.known import STAGE, Known
-from index.manifest import FileState, State
 from index.memo import write_memo
-from index.names import ABOUT, POOL, checked_path, is_for_people, is_inside
+from index.names import ABOUT, POOL, is_inside
 from index.parts import Part
-from index.placing import Wanted, placing
-from index.projects import PoolFile
+from index.staging import STAGES, Blob, Staged, stage
 from index.tree import Tree
 
-_POOL = f"{STAGE}/pool"
-_PAGES = f"{STAGE}/pages"
-_PEOPLE = f"{STAGE}/people"  # pages for people lead to all others, and so come in after them
 _FEW = 64  # so many projects, or such a part of all, are brought up one by one; with more, all are looked at at once
-
-Blob = Callable[[str], str | Path]  # sha256 → where the store keeps these bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,36 +51,14 @@ class Published:
         return bool(self.pages or self.links or self.files or self.removed)
 
 
-@dataclass(slots=True)
-class _Staged:
-    """What lies in `.publishing/` so far, and the state of each path that the tree will have."""
-
-    states: dict[str, State]
-    pages: int = 0
-    links: int = 0
-    files: int = 0
-    added_bytes: int = 0
-
-    def result(self, digest: str, removed: int = 0) -> Published:
-        return Published(
-            pages=self.pages,
-            links=self.links,
-            files=self.files,
-            added_bytes=self.added_bytes,
-            removed=removed,
-            manifest=digest,
-        )
-
-
 @collector_paused()
 def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None, thorough: bool = False) -> Published:
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
     `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it.
     `thorough`: every byte that is there already is looked at again, whatever the file system says of its age.
-    Each new pool file is hashed before it is linked or copied, while its pages are made (placing.py). Raises
-    PublishError with the tree as it was, unless it is the renaming that fails: then the tree is valid and partly new,
-    and the next publication completes it.
+    Each new pool file is hashed before it is linked or copied. Raises PublishError with the tree as it was, unless it
+    is the renaming that fails: then the tree is valid and partly new, and the next publication completes it.
     """
     try:
         with opened(public) as root:
@@ -112,21 +83,20 @@ def is_current(public: Path, manifest_sha256: str) -> bool:
 def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known) -> Published:
     same = _untouched(root, tree, known)
     try:
-        staged = _stage(root, tree, blob, known, [name for name in tree.parts if name not in same])
+        staged = stage(root, tree, blob, known, [name for name in tree.parts if name not in same])
         gone = {path for path in known.left if is_inside(path)}
         nothing = not (staged.pages or staged.links or staged.files or gone or known.interrupted)
         digest = known.digest if nothing and known.says(staged.states) else _announce(root, known, staged)
         if nothing and digest == known.digest:
             root.remove_all(STAGE)
             _remember(memo, tree, staged, same, digest)
-            return staged.result(digest)
+            return _result(staged, digest)
         root.sync()
     except BaseException:
         _clear(root, known)
         raise
-    _bring(root, _POOL, "")
-    _bring(root, _PAGES, "")
-    _bring(root, _PEOPLE, "")
+    for folder in STAGES:
+        _bring(root, folder, "")
     root.sync()
     root.replace(f"{STAGE}/{manifest.NAME}", manifest.NAME)
     removed = _take_away(root, gone)
@@ -134,7 +104,18 @@ def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known
     root.remove_all(STAGE)
     root.touch(manifest.NAME)
     _remember(memo, tree, staged, same, digest)
-    return staged.result(digest, removed)
+    return _result(staged, digest, removed)
+
+
+def _result(staged: Staged, digest: str, removed: int = 0) -> Published:
+    return Published(
+        pages=staged.pages,
+        links=staged.links,
+        files=staged.files,
+        added_bytes=staged.added_bytes,
+        removed=removed,
+        manifest=digest,
+    )
 
 
 def _untouched(root: Root, tree: Tree, known: Known) -> frozenset[str]:
@@ -151,69 +132,7 @@ def _untouched(root: Root, tree: Tree, known: Known) -> frozenset[str]:
     return frozenset()
 
 
-def _stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Sequence[str]) -> _Staged:
-    """Make all that is new, beside the tree, of these projects and of the pages for all."""
-    for stage in (_POOL, _PAGES, _PEOPLE):
-        root.remove_all(stage)
-        root.make_folders(stage)
-    staged = _Staged(states={})
-    new = list(_new_files(root, tree.pool(names), blob, known, staged))
-    with root.writing(), placing(root.fd, new) as others:
-        _stage_links(root, tree.links(names), known, staged)
-        _stage_pages(root, chain(tree.pages_of(names), tree.pages_for_all()), known, staged)
-        _stage_pool(root, new, others.sizes(), staged)
-    return staged
-
-
-def _new_files(
-    root: Root, pool: Iterable[tuple[str, PoolFile]], blob: Blob, known: Known, staged: _Staged
-) -> Iterator[Wanted]:
-    """What is not in the pool as it should be."""
-    for path, (digest, size) in pool:
-        checked_path(path)
-        state = None if known.empty else known.pool_state(root, path, digest)
-        if state is None:
-            yield Wanted(str(blob(digest)), digest, f"{_POOL}/{path}", size)
-        else:
-            _keep(staged, path, size, state)
-
-
-def _stage_pool(root: Root, new: Sequence[Wanted], sizes: Sequence[int | None], staged: _Staged) -> None:
-    """What others have placed is counted, and the rest placed here."""
-    root.was_made({one.path.rpartition("/")[0] for one, size in zip(new, sizes, strict=True) if size is not None})
-    for one, placed in zip(new, sizes, strict=True):
-        size = root.place(one.source, one.sha256, one.path) if placed is None else placed
-        _keep(staged, one.path.removeprefix(f"{_POOL}/"), one.size, (size, one.sha256))
-        staged.files += 1
-        staged.added_bytes += size
-
-
-def _keep(staged: _Staged, path: str, expected: int | None, state: FileState) -> None:
-    if expected is not None and expected != state[0]:
-        raise PublishError(f"{path} has {state[0]} bytes, and its record says {expected}")
-    staged.states[path] = state
-
-
-def _stage_links(root: Root, links: Iterable[tuple[str, str]], known: Known, staged: _Staged) -> None:
-    for path, target in links:
-        staged.states[path] = target
-        if not known.holds_link(root, checked_path(path), target):
-            root.make_folders(f"{_PAGES}/{path.rpartition('/')[0]}")
-            root.write_link(f"{_PAGES}/{path}", target)
-            staged.links += 1
-
-
-def _stage_pages(root: Root, pages: Iterable[tuple[str, bytes]], known: Known, staged: _Staged) -> None:
-    for path, data in pages:
-        staged.states[checked_path(path)] = state = len(data), sha256(data).hexdigest()
-        if not known.holds_page(root, path, state):
-            stage = _PEOPLE if is_for_people(path) else _PAGES
-            root.make_folders(f"{stage}/{path}".rpartition("/")[0])
-            root.write(f"{stage}/{path}", (data,))
-            staged.pages += 1
-
-
-def _announce(root: Root, known: Known, staged: _Staged) -> str:
+def _announce(root: Root, known: Known, staged: Staged) -> str:
     """Leave the manifests of both trees until the one has become the other; gives the new one's hash."""
     root.remove(f"{STAGE}/{manifest.NAME}")
     digest = sha256()
@@ -230,7 +149,7 @@ def _hashed(pieces: Iterable[bytes | memoryview], digest: hashlib._Hash) -> Iter
         yield piece
 
 
-def _remember(path: Path | None, tree: Tree, staged: _Staged, same: frozenset[str], digest: str) -> None:
+def _remember(path: Path | None, tree: Tree, staged: Staged, same: frozenset[str], digest: str) -> None:
     """The last thing of all: what the next publication need not do again, beside this manifest."""
     if path is None or (tree.memo.manifest == digest and same == tree.memo.names):
         return
@@ -241,7 +160,7 @@ def _remember(path: Path | None, tree: Tree, staged: _Staged, same: frozenset[st
     write_memo(path, manifest=digest, paths=tree.files, records=records)
 
 
-def _sizes(part: Part, staged: _Staged) -> list[int]:
+def _sizes(part: Part, staged: Staged) -> list[int]:
     states = (staged.states[page] for page in part.pages())
     return [state[0] for state in states if isinstance(state, tuple)]
 
@@ -273,7 +192,7 @@ def _take_away(root: Root, paths: set[str]) -> int:
 def _clear(root: Root, known: Known) -> None:
     """Nothing was touched yet: leave no trace, but for what tells of an earlier publication that did not end."""
     if known.interrupted:
-        for stage in (_POOL, _PAGES, _PEOPLE):
+        for stage in STAGES:
             root.remove_all(stage)
     else:
         root.remove_all(STAGE)

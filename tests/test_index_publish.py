@@ -18,8 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from index import placing
-from index.disk import opened
+from index import sharing
 from index.errors import PublishError
 from index.model import Entry, PublishedPlatform
 from index.publish import Published, is_current, publish
@@ -186,54 +185,22 @@ def test_a_damaged_manifest_is_mended(public: Path, store: Shelves, damage: byte
     assert victim.read_text() == "not ours"
 
 
-@pytest.mark.parametrize("worth", [placing.WORTH, -1.0], ids=["here", "in processes of their own"])
+@pytest.mark.parametrize("parts", [1, 2])
 def test_a_damaged_blob_is_not_published(
-    public: Path, store: Shelves, worth: float, monkeypatch: pytest.MonkeyPatch
+    public: Path, store: Shelves, parts: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each blob is hashed once more; expected and actual stand under each other, and the old tree stays."""
-    monkeypatch.setattr(placing, "WORTH", worth)
+    monkeypatch.setattr(sharing, "WORTH", 1e-9)
+    monkeypatch.setattr(sharing, "cores", lambda: parts)
     foo, bar = store.wheel("foo"), store.wheel("bar")
-    put(public, store, platform("box", [foo]))
+    put(public, store, platform("box", [bar]))
     before = snapshot(public)
-    blob = store.blob(bar.sha256)
+    blob = store.blob(foo.sha256)
     blob.chmod(0o644)
     blob.write_bytes(blob.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(PublishError, match=f"expected sha256 {bar.sha256}"):
+    with pytest.raises(PublishError, match=f"expected sha256 {foo.sha256}"):
         put(public, store, platform("box", [foo, bar]))
     assert snapshot(public) == before
-
-
-def test_files_are_placed_by_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They answer for what is whole, and for nothing else; who was killed before the end answers for nothing at all."""
-    monkeypatch.setattr(placing, "WORTH", -1.0)
-    monkeypatch.setattr(placing, "cores", lambda: 3)
-    files = []
-    for number in range(9):
-        source = tmp_path / f"ä {number}\n"
-        source.write_bytes(b"%d" % number * (2 << 20 if number == 8 else 1))
-        source.chmod(0o444 if number % 3 else 0o644)
-        digest = sha256(source.read_bytes()).hexdigest()
-        files.append(placing.Wanted(str(source), digest, f"pool/{number % 4}/ö {number}\n", None))
-    Path(files[4].source).chmod(0o644)
-    Path(files[4].source).write_bytes(b"other")
-    Path(files[7].source).unlink()
-    sizes = [1, 1, 1, 1, None, 1, 1, None, 2 << 20]
-    with opened(tmp_path / "root") as root:
-        with placing.placing(root.fd, files) as others:
-            assert len(others.processes) == 2
-            assert others.sizes() == sizes
-        placed = sorted((tmp_path / "root").glob("pool/*/*"))
-        assert [path.name for path in placed] == [f"ö {number}\n" for number in (0, 8, 1, 5, 2, 6, 3)]
-        assert [path.stat().st_nlink for path in placed] == [1, 2, 2, 2, 2, 1, 1]
-        for number in (0, 1):  # as where somebody was killed who had not answered so far
-            assert root.place(files[number].source, files[number].sha256, files[number].path) == 1
-        assert [path.stat().st_nlink for path in placed] == [1, 2, 2, 2, 2, 1, 1]
-        root.remove_all("pool")
-        os.mkfifo(files[7].source)  # the second of them waits here
-        with placing.placing(root.fd, files) as others:
-            os.killpg(others.processes[1].pid, signal.SIGKILL)
-            assert others.sizes() == [size if number % 2 == 0 else None for number, size in enumerate(sizes)]
-        assert not others.processes
 
 
 @pytest.mark.parametrize("name", ["simple", "box", "files"])
