@@ -253,6 +253,7 @@ class Tree:
     def publish(self) -> None:
         """Bring public/ up to what is complete; one thread at a time."""
         from index.errors import TreeError
+        from index.looking import looking
         from index.memo import read_memo
         from index.publish import publish
         from index.tree import tree
@@ -264,16 +265,23 @@ class Tree:
             try:
                 state = self._state()
                 generations.remember(YARD, pipeline.all_completed(YARD))
-                made = tree(
-                    self._platforms(),
-                    url=WORKSPACE.publish_url,
-                    metadata=self._metadata,
-                    incomplete=standing.incomplete(YARD),
-                    memo=read_memo(self._memo),
-                )
-                published = publish(
-                    PUBLIC, made, blob=YARD.store.blob_name, memo=self._memo, thorough=not self._kept.exists()
-                )
+                memo = read_memo(self._memo)
+                with looking(PUBLIC, memo) as looked:
+                    made = tree(
+                        self._platforms(),
+                        url=WORKSPACE.publish_url,
+                        metadata=self._metadata,
+                        incomplete=standing.incomplete(YARD),
+                        memo=memo,
+                    )
+                    published = publish(
+                        PUBLIC,
+                        made,
+                        blob=YARD.store.blob_name,
+                        memo=self._memo,
+                        looked=looked,
+                        thorough=not self._kept.exists(),
+                    )
             except TreeError as error:
                 YARD.progress.done("public", outcome="failed")
                 raise PublishError(error.reason, hint=error.hint) from error

@@ -20,6 +20,7 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
+from index.looking import looking
 from index.memo import EMPTY, Memo, read_memo
 from index.model import Entry, PublishedPlatform, PublishedSet
 from index.publish import is_current, publish
@@ -170,9 +171,16 @@ def first(store: Path, count: Count) -> float:
 def again(store: Path, count: Count) -> float:
     """From records to a tree that is there already."""
     wheels = records(count)
+    return published(wheels, store)
+
+
+def published(wheels: list[Entry], store: Path) -> float:
+    """As dodo.py does it."""
     start = time.perf_counter()
-    whole = made(wheels, store, read_memo(store / "memo"))
-    publish(store / "public", whole, blob=blob_of(store), memo=store / "memo")
+    memo = read_memo(store / "memo")
+    with looking(store / "public", memo) as looked:
+        whole = made(wheels, store, memo)
+        publish(store / "public", whole, blob=blob_of(store), memo=store / "memo", looked=looked)
     return time.perf_counter() - start
 
 
@@ -180,10 +188,7 @@ def one_changed(store: Path, count: Count) -> float:
     """One wheel of one project is yanked."""
     wheels = records(count)
     wheels[7] = replace(wheels[7], yanked="broken")
-    start = time.perf_counter()
-    whole = made(wheels, store, read_memo(store / "memo"))
-    publish(store / "public", whole, blob=blob_of(store), memo=store / "memo")
-    return time.perf_counter() - start
+    return published(wheels, store)
 
 
 def without_memo(store: Path, count: Count) -> float:

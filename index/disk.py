@@ -271,10 +271,17 @@ def opened(public: Path) -> Iterator[Root]:
     if not public.exists():
         public.mkdir(parents=True, mode=0o755)
         public.chmod(0o755)
+    with seen(public) as root:
+        with suppress(OSError):  # some network file systems have no locks; the workspace has its own
+            fcntl.flock(root.fd, fcntl.LOCK_EX)
+        yield root
+
+
+@contextmanager
+def seen(public: Path) -> Iterator[Root]:
+    """The root for who only looks, whoever writes there."""
     fd = os.open(public, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # some network file systems have no locks; the workspace has its own
-            fcntl.flock(fd, fcntl.LOCK_EX)
         yield Root(path=public, fd=fd)
     finally:
         os.close(fd)

@@ -11,6 +11,7 @@ from hashlib import sha256
 from index import manifest
 from index.disk import Root
 from index.manifest import FileState, Lines, State
+from index.names import ABOUT, page_of
 from index.parts import Part
 
 STAGE = ".publishing"
@@ -25,7 +26,8 @@ class Known:
     is read and hashed. So an edit, a deletion, a copy from a backup are all mended, and an untouched tree costs a stat.
 
     Two ways: `expect_all` takes every path that any manifest names; `expect` takes a few paths, where a memo accounts
-    for all others, whose lines then stay in the manifest as they are. Of those others `untouched` asks the same stats.
+    for all others, whose lines then stay in the manifest as they are. Of those others only the folders are asked for:
+    what was removed, replaced or copied back is seen. Bytes changed in place are for `verify` to find.
     """
 
     digest: str  # sha256 of the last manifest
@@ -37,7 +39,7 @@ class Known:
     _text: bytes
     _lines: Lines | None = None
     _folder: tuple[str, tuple[bool, bool]] = ("", (False, False))
-    _flat: dict[str, bool] = field(default_factory=dict)
+    _shared: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     def read(cls, root: Root, *, thorough: bool) -> Known:
@@ -95,26 +97,36 @@ class Known:
         yield from self._lines.printed()
 
     def untouched(self, root: Root, part: Part) -> bool:
-        """Whether everything of a project is as the last publication left it, by what the folders and pages say."""
+        """Whether everything of a project is where the last publication left it, by what the folders say."""
         since, look = self.trusted, root.looker()
         try:
-            for path, size in zip(part.pages(), part.sizes, strict=True):
-                state = look(path)
-                if state.st_ctime_ns >= since or state.st_size != size or not _is_readable(state):
-                    return False
             for folder in part.folders():
                 state = look(folder)
                 if state.st_ctime_ns >= since or not stat.S_ISDIR(state.st_mode):
                     return False
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return all(self._has_links(root, held.platform, part.links(held)) for held in part.held)
+        return self._has_page(root, page_of(part.name)) and all(
+            self._is_as_left(root, held.platform) or self._has_links(root, part.links(held)) for held in part.held
+        )
 
-    def _has_links(self, root: Root, folder: str, links: Iterable[tuple[str, str]]) -> bool:
-        if folder not in self._flat:
+    def _has_page(self, root: Root, path: str) -> bool:
+        """In a folder that was touched, for whatever reason, the file itself is asked."""
+        if self._is_as_left(root, ABOUT):
+            return True
+        state = root.state(path)
+        return state is not None and _is_readable(state) and state.st_ctime_ns < self.trusted
+
+    def _has_links(self, root: Root, links: Iterable[tuple[str, str]]) -> bool:
+        return all(root.target(path) == target for path, target in links)
+
+    def _is_as_left(self, root: Root, folder: str) -> bool:
+        """Whether nobody touched a folder that many projects share; asked once."""
+        if folder not in self._shared:
             state = root.state(folder)
-            self._flat[folder] = state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.trusted
-        return self._flat[folder] or all(root.target(path) == target for path, target in links)
+            untouched = state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.trusted
+            self._shared[folder] = untouched
+        return self._shared[folder]
 
     def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
         """Whether this file is there, whole, and readable by everybody. Each path is asked for once, here and below."""

@@ -6,12 +6,12 @@ A part is text through and through, so that a memo can hold it as one record: se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
 from index.catalog import Decision
-from index.names import POOL, page_of, pool_folder
+from index.names import page_of, pool_folder
 
 UNIT, RECORD = "\x1f", "\x1e"  # ASCII's own separators: names, markup and JSON have no control character but "\n"
 
@@ -39,7 +39,7 @@ class Part(NamedTuple):
     """One project's share in the pages for all; the same key means the same part, pages, links and files.
 
     `wheels` and `size` count each file once, `row` is its line of the front page's table, `notes` what is kept as JSON,
-    `files` sha256 and file name by turns. `sizes` of its pages are known of a part that was in a memo.
+    `files` sha256 and file name by turns.
     """
 
     name: str
@@ -51,7 +51,6 @@ class Part(NamedTuple):
     notes: str
     files: tuple[str, ...]
     held: tuple[Held, ...]
-    sizes: tuple[int, ...] = ()
 
     def indexes(self) -> list[str]:
         """Folders of the indexes that have it."""
@@ -65,8 +64,8 @@ class Part(NamedTuple):
         return [*pages, page_of(self.name)]
 
     def folders(self) -> list[str]:
-        """Those of its files in the pool."""
-        return [f"{POOL}/{sha256[:2]}/{sha256}" for sha256 in self.files[::2]]
+        """Those that hold nothing but its pages, and nothing but its files."""
+        return [*(f"{folder}/{self.name}" for folder in self.indexes()), *map(pool_folder, self.files[::2])]
 
     def links(self, held: Held) -> Iterator[tuple[str, str]]:
         """(path, target) of each link in a platform's folder."""
@@ -77,8 +76,9 @@ class Part(NamedTuple):
     def paths(self) -> Iterator[str]:
         """Every path that is in the tree for this project."""
         yield from self.pages()
-        for folder, name in zip(self.folders(), self.files[1::2], strict=True):
-            yield from (f"{folder}/{name}", f"{folder}/{name}.metadata")
+        for sha256, name in zip(self.files[::2], self.files[1::2], strict=True):
+            path = f"{pool_folder(sha256)}/{name}"
+            yield from (path, f"{path}.metadata")
         for held in self.held:
             yield from (path for path, _ in self.links(held))
 
@@ -92,30 +92,19 @@ class Part(NamedTuple):
             files = tuple((sha256, name) for sha256, name in kept)
             yield platform, Decision(project=self.name, filename=filename, text=text, kept=files)
 
-    def record(self, sizes_of_pages: Iterable[int]) -> str:
-        """For a memo, with the sizes of its pages, as `pages` names them."""
+    def record(self) -> str:
+        """For a memo."""
+        counts, files, offered = f"{self.wheels} {self.size}", "/".join(self.files), "offered" if self.offered else ""
         held = chain(*(one.columns() for one in self.held))
-        sizes, counts = " ".join(map(str, sizes_of_pages)), f"{self.wheels} {self.size}"
-        files, offered = "/".join(self.files), "offered" if self.offered else ""
-        return UNIT.join((self.name, self.key, offered, counts, self.row, self.notes, files, sizes, *held))
+        return UNIT.join((self.name, self.key, offered, counts, self.row, self.notes, files, *held))
 
     @classmethod
     def parsed(cls, record: str) -> Part:
         """What `record` was given."""
-        name, key, offered, counts, row, notes, files, sizes, *held = record.split(UNIT)
-        wheels, size = counts.split()
-        return cls(
-            name=name,
-            key=key,
-            offered=bool(offered),
-            wheels=int(wheels),
-            size=int(size),
-            row=row,
-            notes=notes,
-            files=tuple(files.split("/")),
-            held=tuple(_held(*held[at : at + 4]) for at in range(0, len(held), 4)),
-            sizes=tuple(map(int, sizes.split())),
-        )
+        name, key, offered, counts, row, notes, files, *held = record.split(UNIT)
+        wheels, size = map(int, counts.split())
+        held_by = tuple([_held(*held[at : at + 4]) for at in range(0, len(held), 4)])
+        return cls(name, key, bool(offered), wheels, size, row, notes, tuple(files.split("/")), held_by)
 
 
 def notes(needs: Mapping[str, Sequence[str]], decisions: Sequence[tuple[str, Decision]]) -> str:
@@ -127,7 +116,5 @@ def notes(needs: Mapping[str, Sequence[str]], decisions: Sequence[tuple[str, Dec
 
 
 def _held(platform: str, counts: str, linked: str, html: str) -> Held:
-    wheels, size = counts.split()
-    return Held(
-        platform=platform, wheels=int(wheels), size=int(size), linked=tuple(map(int, linked.split())), html=html
-    )
+    wheels, size = map(int, counts.split())
+    return Held(platform, wheels, size, tuple(map(int, linked.split())), html)

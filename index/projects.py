@@ -56,33 +56,29 @@ class Given(NamedTuple):
     def key(self, base: bytes) -> str:
         """Hash of everything that its part, pages, links and files are made of, its neighbours' names excepted."""
         each = {id(wheel): wheel for wheel in chain(*self.wheels)}  # one may be on several platforms, in several sets
-        numbers = {place: number for number, place in enumerate(each)}
         held = [(platform.name, len(wheels)) for platform, wheels in zip(self.platforms, self.wheels, strict=True)]
+        places: list[int] = []
+        if len(each) < sum([count for _, count in held]):
+            numbers = {place: number for number, place in enumerate(each)}
+            places = [numbers[id(wheel)] for wheel in chain(*self.wheels)]
         said = (self.statuses, [sorted(pinned) for pinned in self.pinned])
-        places = [numbers[id(wheel)] for wheel in chain(*self.wheels)] if len(each) < sum(map(len, self.wheels)) else []
         whole = (held, said, places, list(map(_FIELDS, each.values())))
         return sha256(base + marshal.dumps(whole, _MARSHAL)).hexdigest()
 
 
 def given(platforms: Sequence[PublishedPlatform]) -> dict[str, Given]:
     """Everything by project, in the order of their names."""
-    found = []
+    found: defaultdict[str, list[tuple[PublishedPlatform, list[Wheel], Status | None, frozenset[str]]]]
+    found = defaultdict(list)
+    none: frozenset[str] = frozenset()
     for platform in platforms:
         mine: defaultdict[str, list[Wheel]] = defaultdict(list)
         for wheel in chain(platform.wheels, *(one.wheels for one in platform.sets)):
             mine[wheel.project].append(wheel)
-        found.append((platform, mine, _statuses(platform), _pinned(platform)))
-    together = {}
-    for name in sorted(set().union(*(mine for _, mine, _, _ in found))):
-        having = [one for one in found if name in one[1]]
-        together[name] = Given(
-            name=name,
-            platforms=tuple(platform for platform, _, _, _ in having),
-            wheels=tuple(mine[name] for _, mine, _, _ in having),
-            statuses=tuple(statuses.get(name) for _, _, statuses, _ in having),
-            pinned=tuple(pinned.get(name, frozenset()) for _, _, _, pinned in having),
-        )
-    return together
+        statuses, pinned = _statuses(platform), _pinned(platform)
+        for name, wheels in mine.items():
+            found[name].append((platform, wheels, statuses.get(name), pinned.get(name, none)))
+    return {name: Given(name, *zip(*found[name], strict=True)) for name in sorted(found)}
 
 
 def _statuses(platform: PublishedPlatform) -> dict[str, Status]:

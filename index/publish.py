@@ -25,9 +25,9 @@ from index.collector import collector_paused
 from index.disk import Root, in_the_way, opened
 from index.errors import PublishError
 from index.known import STAGE, Known
+from index.looking import Looked
 from index.memo import write_memo
 from index.names import ABOUT, POOL, is_inside
-from index.parts import Part
 from index.staging import STAGES, Blob, Staged, stage
 from index.tree import Tree
 
@@ -52,17 +52,27 @@ class Published:
 
 
 @collector_paused()
-def publish(public: Path, tree: Tree, *, blob: Blob, memo: Path | None = None, thorough: bool = False) -> Published:
+def publish(
+    public: Path,
+    tree: Tree,
+    *,
+    blob: Blob,
+    memo: Path | None = None,
+    looked: Looked | None = None,
+    thorough: bool = False,
+) -> Published:
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
-    `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it.
+    `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it, and
+    lets `looked` see (looking.py) meanwhile what has become of the last one.
     `thorough`: every byte that is there already is looked at again, whatever the file system says of its age.
     Each new pool file is hashed before it is linked or copied. Raises PublishError with the tree as it was, unless it
     is the renaming that fails: then the tree is valid and partly new, and the next publication completes it.
     """
     try:
         with opened(public) as root:
-            return _publish(root, tree, blob, memo, Known.read(root, thorough=thorough))
+            known = Known.read(root, thorough=thorough)
+            return _publish(root, tree, blob, memo, known, _untouched(root, tree, known, looked or Looked()))
     except OSError as error:
         where = error.filename2 or error.filename or ""
         raise PublishError(
@@ -80,8 +90,7 @@ def is_current(public: Path, manifest_sha256: str) -> bool:
     return sha256(text).hexdigest() == manifest_sha256 and not (public / STAGE).exists()
 
 
-def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known) -> Published:
-    same = _untouched(root, tree, known)
+def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known, same: frozenset[str]) -> Published:
     try:
         staged = stage(root, tree, blob, known, [name for name in tree.parts if name not in same])
         gone = {path for path in known.left if is_inside(path)}
@@ -89,7 +98,7 @@ def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known
         digest = known.digest if nothing and known.says(staged.states) else _announce(root, known, staged)
         if nothing and digest == known.digest:
             root.remove_all(STAGE)
-            _remember(memo, tree, staged, same, digest)
+            _remember(memo, tree, same, digest)
             return _result(staged, digest)
         root.sync()
     except BaseException:
@@ -103,7 +112,7 @@ def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known
     root.sync()
     root.remove_all(STAGE)
     root.touch(manifest.NAME)
-    _remember(memo, tree, staged, same, digest)
+    _remember(memo, tree, same, digest)
     return _result(staged, digest, removed)
 
 
@@ -118,13 +127,16 @@ def _result(staged: Staged, digest: str, removed: int = 0) -> Published:
     )
 
 
-def _untouched(root: Root, tree: Tree, known: Known) -> frozenset[str]:
+def _untouched(root: Root, tree: Tree, known: Known, looked: Looked) -> frozenset[str]:
     """Names of projects that are in the tree as they should be; of everything else the former paths are expected."""
     memo = tree.memo
     all_names = memo.names | tree.parts.keys()
     few = max(_FEW, len(all_names) // _FEW)
     if memo.manifest == known.digest and not known.interrupted and len(all_names - tree.known) <= few:
-        same = frozenset(name for name in tree.known if known.untouched(root, tree.parts[name]))
+        touched = looked.touched(known)
+        if touched is None:
+            touched = frozenset(name for name in tree.known if not known.untouched(root, tree.parts[name]))
+        same = tree.known - touched
         if len(all_names - same) <= few:
             known.expect(chain(memo.paths, *(memo.before(name).paths() for name in memo.names - same)))
             return same
@@ -149,20 +161,12 @@ def _hashed(pieces: Iterable[bytes | memoryview], digest: hashlib._Hash) -> Iter
         yield piece
 
 
-def _remember(path: Path | None, tree: Tree, staged: Staged, same: frozenset[str], digest: str) -> None:
+def _remember(path: Path | None, tree: Tree, same: frozenset[str], digest: str) -> None:
     """The last thing of all: what the next publication need not do again, beside this manifest."""
     if path is None or (tree.memo.manifest == digest and same == tree.memo.names):
         return
-    records = (
-        tree.memo.records[name] if name in same else part.record(_sizes(part, staged))
-        for name, part in tree.parts.items()
-    )
+    records = (tree.memo.records[name] if name in same else part.record() for name, part in tree.parts.items())
     write_memo(path, manifest=digest, paths=tree.files, records=records)
-
-
-def _sizes(part: Part, staged: Staged) -> list[int]:
-    states = (staged.states[page] for page in part.pages())
-    return [state[0] for state in states if isinstance(state, tuple)]
 
 
 def _bring(root: Root, staged: str, place: str) -> None:

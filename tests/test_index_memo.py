@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from index import memo as module
 from index.errors import TreeError
+from index.looking import looking
 from index.manifest import Lines, State, parsed, printed
 from index.memo import EMPTY, read_memo, write_memo
 from index.model import Entry, PublishedPlatform, Wheel
@@ -115,17 +116,22 @@ def changed(draw: st.DrawFn, before: tuple[Entry, ...], store: Shelves) -> tuple
 
 
 def damage(data: st.DataObject, public: Path) -> None:
-    """Somebody edits, removes, replaces or hides one thing of the tree, or the memo."""
+    """Somebody edits, removes, replaces or hides one thing of the tree, or the memo.
+
+    What is a project's own is not changed in place: that is for verify to find.
+    """
     paths = sorted(path for path in public.rglob("*") if path.is_file() or path.is_symlink())
     path = data.draw(st.sampled_from([*paths, memo_of(public)]))
-    pool = path.is_relative_to(public / "files")
+    own = bool(
+        {path.parent.name, path.parent.parent.name} & {"simple", "about"} or path.is_relative_to(public / "files")
+    )
     match data.draw(st.sampled_from(["remove", "replace", "hide", "edit"])):
         case "replace":
             path.unlink()
             path.write_bytes(b"something else")
-        case "hide" if not path.is_symlink() and not pool:
+        case "hide" if not path.is_symlink() and not own:
             path.chmod(0o600)
-        case "edit" if not path.is_symlink() and not pool:
+        case "edit" if not path.is_symlink() and not own:
             path.write_bytes(path.read_bytes()[::-1])
         case _:
             path.unlink()
@@ -204,20 +210,69 @@ def test_who_needs_it_is_made_again_with_it(public: Path, store: Shelves, render
 
 
 @pytest.mark.parametrize("path", ["about/other.html", "simple/other/index.html", "box/simple/other/index.v1_json"])
-def test_a_touched_page_is_looked_at(public: Path, store: Shelves, rendered: list[str], path: str) -> None:
-    """An edit that keeps size and time of change of the content, and a mode that hides it, are seen and mended."""
+def test_a_replaced_page_is_made_again(public: Path, store: Shelves, rendered: list[str], path: str) -> None:
+    """By a file of the same size, age and mode, by a folder, or by nothing: its folder tells."""
     wheels = some(store)
     put(public, store, platform("box", wheels))
     before, page, text = snapshot(public), public / path, (public / path).read_text()
     was = page.stat()
-    page.write_text(text.replace("other", "OTHER"))
-    os.utime(page, ns=(was.st_atime_ns, was.st_mtime_ns))
+    beside = public.with_name("beside")
+    beside.write_text(text.replace("other", "OTHER"))
+    os.utime(beside, ns=(was.st_atime_ns, was.st_mtime_ns))
+    beside.replace(page)
     rendered.clear()
     put(public, store, platform("box", wheels))
     assert (rendered, snapshot(public)) == (["other"], before)
-    page.chmod(0o600)
+    page.unlink()
     put(public, store, platform("box", wheels))
+    assert (rendered, snapshot(public)) == (["other", "other"], before)
+
+
+@pytest.mark.parametrize("path", ["about/other.html", "simple/other/index.html", "box/simple/other/index.v1_json"])
+def test_a_page_changed_in_place_is_for_verify(public: Path, store: Shelves, path: str) -> None:
+    """And is mended by a thorough publication, which follows a verify that found something, and by one without memo."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    before, page, text = snapshot(public), public / path, (public / path).read_text()
+    page.write_text(text.replace("other", "OTHER"))
+    assert any(path in finding for finding in verify(public))
+    memo = memo_of(public)
+    publish(public, made(store, memo, platform("box", wheels)), blob=store.blob, memo=memo, thorough=True)
+    assert snapshot(public) == before
+    page.write_text(text.replace("other", "OTHER"))
+    page.chmod(0o600)
+    memo.unlink()
+    put(public, store, platform("box", wheels))
+    assert snapshot(public) == before
     assert page.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("damage", ["none", "replaced", "a folder", "published since"])
+def test_a_copy_of_the_process_looks_meanwhile(
+    public: Path, store: Shelves, rendered: list[str], damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At what the memo knows, while the tree is made; what it saw counts for that very publication alone."""
+    monkeypatch.setattr("index.looking._MANY", 1)
+    wheels, memo = some(store), memo_of(public)
+    put(public, store, platform("box", wheels[:5]))
+    page = public / "box" / "simple" / "base" / "index.html"
+    if damage == "replaced":
+        page.unlink()
+    if damage == "a folder":
+        shutil.rmtree(page.parent)
+    rendered.clear()
+    with looking(public, read_memo(memo)) as looked:
+        whole = made(store, memo, platform("box", wheels))
+        if damage == "published since":
+            assert looked._at_work is not None
+            os.waitid(os.P_PID, looked._at_work.pids[0], os.WEXITED | os.WNOWAIT)
+            page.unlink()
+            publish(public, made(store, memo, platform("box", wheels[:5])), blob=store.blob, memo=memo)
+            page.unlink()
+            rendered.clear()
+        publish(public, whole, blob=store.blob, memo=memo, looked=looked)
+    assert rendered == {"none": ["other"]}.get(damage, ["base", "other"])
+    assert snapshot(public) == fresh(public.with_name("fresh"), store, platform("box", wheels))
 
 
 def test_a_lost_link_or_file_is_put_back(public: Path, store: Shelves, rendered: list[str]) -> None:
@@ -389,7 +444,7 @@ def test_parts_come_back_from_their_records(store: Shelves) -> None:
     wheels = [*some(store), store.wheel("base", "2.0", body="again"), store.wheel("app", "3.0", yanked="<\x85>\t")]
     whole = tree([platform("box", wheels), platform("a", wheels[:3])], url=None, metadata=store.metadata)
     for part in whole.parts.values():
-        assert Part.parsed(part.record([1, 22])) == part._replace(sizes=(1, 22))
+        assert Part.parsed(part.record()) == part
         assert json.loads(part.row)[0] == part.name
 
 
