@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import sys
@@ -297,9 +296,10 @@ class Tree:
         return YARD.store.blob(sha256).read_bytes()
 
     def _platforms(self) -> list[PublishedPlatform]:
-        records = functools.cache(YARD.store.needed_record)
+        completed = pipeline.all_completed(YARD)
+        records = YARD.store.needed_records(step for one in completed for step in one.steps()).__getitem__
         stands = standing.standings(YARD, records)
-        return [_published(one, records, stands[one.name]) for one in pipeline.all_completed(YARD)]
+        return [_published(one, records, stands[one.name]) for one in completed]
 
 
 def _published(

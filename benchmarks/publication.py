@@ -21,7 +21,7 @@ def main() -> None:
     """Publish everything that has a record."""
     store, public = Store(Path(sys.argv[1])), Path(sys.argv[2])
     started = time.perf_counter()
-    wheels = tuple(map(store.needed_record, sorted(store.finished())))
+    wheels = tuple(store.needed_records(sorted(store.finished())).values())
     read = time.perf_counter()
     one = PublishedPlatform(
         name="debian-bullseye",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -41,6 +41,12 @@ class Completed:
     wheels: tuple[str, ...]
     yanked: tuple[tuple[str, str], ...] = ()
     statuses: tuple[tuple[str, str, str], ...] = ()
+
+    def steps(self) -> Iterator[str]:
+        """The fingerprints of all that is its own."""
+        yield from self.wheels
+        for _, fingerprints in self.sets:
+            yield from fingerprints
 
 
 def know_platform(yard: Yard, platform: Platform) -> Facts:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 from builders.errors import StoreError
 
 CHUNK = 1024 * 1024
+_NO_RECORD = (ValueError, TypeError, KeyError, RecursionError)
+_AT_ONCE = 256  # records
 _SMALL = 1 << 16  # bytes; most records have a hundredth of it
 
 
@@ -137,7 +139,7 @@ class Store:
             return read_record(_read(path))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, KeyError) as error:
+        except _NO_RECORD as error:
             raise StoreError(
                 f"the record {path} cannot be read: {error}", hint="delete that file: the step is then made again"
             ) from error
@@ -150,6 +152,21 @@ class Store:
                 f"the record {fingerprint} is missing from the store", hint="run doit again: it is made anew"
             )
         return record
+
+    def needed_records(self, fingerprints: Iterable[str]) -> dict[str, Record]:
+        """The same for many steps, in half the time."""
+        found: dict[str, Record] = {}
+        asked = list(dict.fromkeys(fingerprints))
+        for at in range(0, len(asked), _AT_ONCE):
+            some = asked[at : at + _AT_ONCE]
+            try:
+                text = b",".join([_read(f"{self._records}/{one}.json") for one in some])
+                records = [_record(values) for values in json.loads(b"[%s]" % text)]
+                whole = [one.fingerprint for one in records] == some
+            except (OSError, *_NO_RECORD):
+                whole = False
+            found.update(zip(some, records if whole else map(self.needed_record, some), strict=True))
+        return found
 
     def add(self, record: Record) -> None:
         """Write a record; its blobs must be here already."""
@@ -215,8 +232,11 @@ class Store:
 
 
 def read_record(text: bytes) -> Record:
-    """A record from its JSON; ValueError, TypeError or KeyError when it is not one."""
-    values = json.loads(text)
+    """A record from its JSON; one of _NO_RECORD when it is not one."""
+    return _record(json.loads(text))
+
+
+def _record(values: dict[str, Any]) -> Record:
     for name in _LISTS:
         values[name] = tuple(values[name])
     return Record(*_FIELDS(values))
