@@ -136,7 +136,7 @@ class Store:
         """The record of a step, or None where the step is not finished."""
         path = f"{self._records}/{fingerprint}.json"
         try:
-            return read_record(_read(path))
+            return _record(json.loads(_read(path)))
         except FileNotFoundError:
             return None
         except _NO_RECORD as error:
@@ -231,12 +231,8 @@ class Store:
         return place
 
 
-def read_record(text: bytes) -> Record:
-    """A record from its JSON; one of _NO_RECORD when it is not one."""
-    return _record(json.loads(text))
-
-
 def _record(values: dict[str, Any]) -> Record:
+    """Of what JSON gave; one of _NO_RECORD where that is not one."""
     for name in _LISTS:
         values[name] = tuple(values[name])
     return Record(*_FIELDS(values))

@@ -11,6 +11,7 @@ from hashlib import sha256
 from index import manifest
 from index.disk import Root
 from index.manifest import FileState, Lines, State
+from index.memo import Memo
 from index.names import ABOUT, page_of
 from index.parts import Part
 
@@ -23,7 +24,8 @@ class Known:
 
     A page is taken as read when the manifest names its state, its size is right, and nothing happened to it since the
     manifest was touched, which is the last thing a publication does (ctime: an edit cannot hide from it). Anything else
-    is read and hashed. So an edit, a deletion, a copy from a backup are all mended, and an untouched tree costs a stat.
+    is read and hashed. So an edit, a deletion, a copy from a backup are all mended, and an untouched tree costs a stat
+    for each page.
 
     Two ways: `expect_all` takes every path that any manifest names; `expect` takes a few paths, where a memo accounts
     for all others, whose lines then stay in the manifest as they are. Of those others only the folders are asked for:
@@ -42,16 +44,21 @@ class Known:
     _shared: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, root: Root, *, thorough: bool) -> Known:
-        """From the disk; a manifest that is missing or damaged is as good as none: everything is looked at."""
+    def read(cls, root: Root, memo: Memo, *, thorough: bool) -> Known:
+        """From the disk; a manifest that is missing or damaged is as good as none: everything is looked at.
+
+        So it is where the memo knows this manifest from another time: then the tree was copied, or moved elsewhere.
+        """
         text, state = root.read(manifest.NAME), root.state(manifest.NAME)
         since = state.st_ctime_ns if state else 0
         interrupted = root.is_folder(STAGE)
         empty = not root.names(".")
+        digest = sha256(text).hexdigest()
+        moved = memo.manifest == digest and memo.since != since
         return cls(
-            digest=sha256(text).hexdigest(),
+            digest=digest,
             since=since,
-            trusted=0 if thorough else since,
+            trusted=0 if thorough or moved else since,
             interrupted=interrupted,
             empty=empty,
             left={},

@@ -40,7 +40,7 @@ def looking(public: Path, memo: Memo) -> Iterator[Looked]:
 
     def look(names: Names) -> Answer:
         with seen(public) as root:
-            known = Known.read(root, thorough=False)
+            known = Known.read(root, memo, thorough=False)
             return known.trusted, *_touched(root, known, memo, names)
 
     with copies(look, [tuple(memo.records)]) as at_work:

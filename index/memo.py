@@ -20,9 +20,13 @@ from index.projects import code
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memo:
-    """One record for each project, the paths that are no project's own, and the manifest (its hash) beside all that."""
+    """One record for each project, the paths that are no project's own, and the manifest (its hash) beside all that.
+
+    `since` is when that manifest was last touched (ctime, ns): that of a copy of the tree is another.
+    """
 
     manifest: str
+    since: int
     paths: tuple[str, ...]
     records: Mapping[str, str]
 
@@ -47,7 +51,7 @@ class Memo:
             yield from self.before(name).paths()
 
 
-EMPTY = Memo(manifest="", paths=(), records={})
+EMPTY = Memo(manifest="", since=0, paths=(), records={})
 
 
 def read_memo(path: Path) -> Memo:
@@ -58,15 +62,21 @@ def read_memo(path: Path) -> Memo:
         if said["code"] != code() or said["sha256"] != sha256(body).hexdigest():
             return EMPTY
         records = {record[: record.index(UNIT)]: record for record in body.decode().split(RECORD)[:-1]}
-        return Memo(manifest=said["manifest"], paths=tuple(said["paths"]), records=records)
+        return Memo(manifest=said["manifest"], since=said["since"], paths=tuple(said["paths"]), records=records)
     except (OSError, ValueError, KeyError, TypeError):
         return EMPTY
 
 
-def write_memo(path: Path, *, manifest: str, paths: Iterable[str], records: Iterable[str]) -> None:
+def write_memo(path: Path, *, manifest: str, since: int, paths: Iterable[str], records: Iterable[str]) -> None:
     """Keep it, durably. One that cannot be written is one that is missing, and fails nothing."""
     body = "".join(f"{record}{RECORD}" for record in records).encode()
-    said = {"code": code(), "manifest": manifest, "sha256": sha256(body).hexdigest(), "paths": list(paths)}
+    said = {
+        "code": code(),
+        "manifest": manifest,
+        "since": since,
+        "sha256": sha256(body).hexdigest(),
+        "paths": list(paths),
+    }
     beside = path.with_name(f".{path.name}.new")
     try:
         with beside.open("wb") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import chain
 from urllib.parse import quote
@@ -22,6 +22,10 @@ _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNSAFE_IN_FILENAME = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _NEEDS_NO_QUOTING = re.compile(r"[A-Za-z0-9._-]+")
+_USUAL = re.compile(  # what nearly all wheels are like: their fields, a line each
+    rf"[A-Za-z0-9_][A-Za-z0-9._+-]{{0,240}}\.whl\n{_PROJECT.pattern}\n{_SHA256.pattern}\n{_SHA256.pattern}"
+    r"\n[A-Za-z0-9.!+-]+"
+)
 _LONGEST = 255 - len(".metadata")  # bytes of a name on every usual file system, less what PEP 658 puts behind it
 
 
@@ -90,22 +94,30 @@ def checked_wheels(wheels: Iterable[Wheel]) -> None:
     """Refuse wheels whose fields cannot stand in a path or on a page as they are; all at once."""
     findings: list[str] = []
     for wheel in wheels:
-        if (
-            _UNSAFE_IN_FILENAME.search(wheel.filename)
-            or not wheel.filename.endswith(".whl")
-            or wheel.filename[0] in ".-"
-            or len(wheel.filename.encode()) > _LONGEST
+        fields = f"{wheel.filename}\n{wheel.project}\n{wheel.sha256}\n{wheel.metadata_sha256}\n{wheel.version}"
+        if not _USUAL.fullmatch(fields) or (
+            wheel.upload_time is not None and not _UPLOAD_TIME.fullmatch(wheel.upload_time)
         ):
-            findings.append(f"{wheel.filename!r} cannot be a wheel's file name")
-        if not _PROJECT.fullmatch(wheel.project):
-            findings.append(f"{wheel.filename!r}: {wheel.project!r} is not a normalised project name")
-        if not (_SHA256.fullmatch(wheel.sha256) and _SHA256.fullmatch(wheel.metadata_sha256)):
-            findings.append(f"{wheel.filename!r}: a hash is not a sha256 in lower-case hexadecimal")
-        if wheel.upload_time is not None and not _UPLOAD_TIME.fullmatch(wheel.upload_time):
-            findings.append(f"{wheel.filename!r}: upload time {wheel.upload_time!r} is not yyyy-mm-ddThh:mm:ss.ffffffZ")
-        if not wheel.version or _CONTROL.search(wheel.version):
-            findings.append(f"{wheel.filename!r}: {wheel.version!r} cannot be a version")
+            findings += _wheel_findings(wheel)
     _raise(findings)
+
+
+def _wheel_findings(wheel: Wheel) -> Iterator[str]:
+    if (
+        _UNSAFE_IN_FILENAME.search(wheel.filename)
+        or not wheel.filename.endswith(".whl")
+        or wheel.filename[0] in ".-"
+        or len(wheel.filename.encode()) > _LONGEST
+    ):
+        yield f"{wheel.filename!r} cannot be a wheel's file name"
+    if not _PROJECT.fullmatch(wheel.project):
+        yield f"{wheel.filename!r}: {wheel.project!r} is not a normalised project name"
+    if not (_SHA256.fullmatch(wheel.sha256) and _SHA256.fullmatch(wheel.metadata_sha256)):
+        yield f"{wheel.filename!r}: a hash is not a sha256 in lower-case hexadecimal"
+    if wheel.upload_time is not None and not _UPLOAD_TIME.fullmatch(wheel.upload_time):
+        yield f"{wheel.filename!r}: upload time {wheel.upload_time!r} is not yyyy-mm-ddThh:mm:ss.ffffffZ"
+    if not wheel.version or _CONTROL.search(wheel.version):
+        yield f"{wheel.filename!r}: {wheel.version!r} cannot be a version"
 
 
 def checked_path(path: str) -> str:

@@ -71,7 +71,7 @@ def publish(
     """
     try:
         with opened(public) as root:
-            known = Known.read(root, thorough=thorough)
+            known = Known.read(root, tree.memo, thorough=thorough)
             return _publish(root, tree, blob, memo, known, _untouched(root, tree, known, looked or Looked()))
     except OSError as error:
         where = error.filename2 or error.filename or ""
@@ -98,7 +98,7 @@ def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known
         digest = known.digest if nothing and known.says(staged.states) else _announce(root, known, staged)
         if nothing and digest == known.digest:
             root.remove_all(STAGE)
-            _remember(memo, tree, same, digest)
+            _remember(root, memo, tree, same, digest)
             return _result(staged, digest)
         root.sync()
     except BaseException:
@@ -112,7 +112,7 @@ def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known
     root.sync()
     root.remove_all(STAGE)
     root.touch(manifest.NAME)
-    _remember(memo, tree, same, digest)
+    _remember(root, memo, tree, same, digest)
     return _result(staged, digest, removed)
 
 
@@ -161,12 +161,14 @@ def _hashed(pieces: Iterable[bytes | memoryview], digest: hashlib._Hash) -> Iter
         yield piece
 
 
-def _remember(path: Path | None, tree: Tree, same: frozenset[str], digest: str) -> None:
+def _remember(root: Root, path: Path | None, tree: Tree, same: frozenset[str], digest: str) -> None:
     """The last thing of all: what the next publication need not do again, beside this manifest."""
-    if path is None or (tree.memo.manifest == digest and same == tree.memo.names):
+    state = root.state(manifest.NAME)
+    since = state.st_ctime_ns if state else 0
+    if path is None or ((tree.memo.manifest, tree.memo.since) == (digest, since) and same == tree.memo.names):
         return
     records = (tree.memo.records[name] if name in same else part.record() for name, part in tree.parts.items())
-    write_memo(path, manifest=digest, paths=tree.files, records=records)
+    write_memo(path, manifest=digest, since=since, paths=tree.files, records=records)
 
 
 def _bring(root: Root, staged: str, place: str) -> None:
