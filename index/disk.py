@@ -13,7 +13,6 @@ import shutil
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -170,6 +169,8 @@ class Root:
         """
         if len(paths) <= _FEW:
             return self._removed(paths)
+        from concurrent.futures import ThreadPoolExecutor  # which takes its time, and is seldom needed
+
         length = -(-len(paths) // _AT_ONCE)
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as threads:
             return sum(threads.map(self._removed, [paths[at : at + length] for at in range(0, len(paths), length)]))

@@ -71,16 +71,16 @@ class _Staging:
     staged: Staged = field(default_factory=Staged)
 
     def projects(self, names: Names) -> None:
-        self.files(self.tree.pool(names))
         self.links(self.tree.links(names))
+        self.files(self.tree.pool(names))
         self.pages(self.tree.pages_of(names))
 
     def in_a_copy(self, names: Names) -> tuple[object, ...]:
         """The same in another process: the other way round, as two that fill one folder wait for each other."""
         self.root.unsynced()  # so far the business of whoever asks
         self.pages(self.tree.pages_of(names))
-        self.links(self.tree.links(names))
         self.files(self.tree.pool(names))
+        self.links(self.tree.links(names))
         one = self.staged
         return one.states, one.pages, one.links, one.files, one.added_bytes, self.root.unsynced()
 
