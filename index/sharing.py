@@ -47,7 +47,7 @@ class Copies:
         self._started = time.monotonic()
         self._copies: list[_Copy] = []
         with suppress(OSError):  # no more processes, no more memory: then without
-            for part in parts:
+            for part in parts if sys.platform == "linux" else ():
                 self._copies.append(_copy(work, part))
 
     @property
@@ -59,7 +59,10 @@ class Copies:
         """What came out of each part, in order; None: nothing did. Waits for whoever is at work."""
         patience = time.monotonic() + max(_PATIENCE, _TIMES * (time.monotonic() - self._started))
         for _ in range(self._count):
-            yield _answer(self._copies.pop(0), patience) if self._copies else None
+            said = _heard(self._copies[0], patience) if self._copies else None
+            if self._copies and not _end(self._copies.pop(0), kill=said is None):
+                said = None
+            yield None if said is None else tuple(marshal.loads(said))  # noqa: S302 (our own)
 
     def stop(self) -> None:
         """Nobody wants it any more."""
@@ -80,7 +83,7 @@ def copies(work: Work, parts: Sequence[Names]) -> Iterator[Copies]:
 def in_parts(weights: Mapping[str, float]) -> list[Names]:
     """Names that stand together, in as many parts as are worth it; `weights` are seconds, more or less."""
     whole = sum(weights.values())
-    count = min(_MOST, cores(), 1 + int(whole / WORTH)) if sys.platform == "linux" else 1
+    count = min(_MOST, cores(), 1 + int(whole / WORTH))
     parts: list[list[str]] = [[] for _ in range(count)]
     at = 0.0
     for name, weight in weights.items():
@@ -126,20 +129,24 @@ def _work(work: Work, part: Names, maker: int, say: int) -> NoReturn:
         os._exit(1)
 
 
-def _answer(copy: _Copy, patience: float) -> Answer | None:
+def _heard(copy: _Copy, patience: float) -> bytes | None:
+    """All that it says; None: it is not done in time."""
     pieces: list[bytes] = []
-    while select.select([copy.said], [], [], max(0.0, patience - time.monotonic()))[0]:
+    waiting = select.poll()
+    waiting.register(copy.said, select.POLLIN)
+    while waiting.poll(max(0.0, patience - time.monotonic()) * 1000):
         piece = os.read(copy.said, _PIECE)
         if not piece:
-            return tuple(marshal.loads(b"".join(pieces))) if _end(copy) else None  # noqa: S302 (our own)
+            return b"".join(pieces)
         pieces.append(piece)
-    _end(copy, kill=True)
     return None
 
 
 def _end(copy: _Copy, *, kill: bool = False) -> bool:
-    """Whether it ended well."""
+    """Whether it ended well; where this process has its children waited for by nobody, that is not known."""
     os.close(copy.said)
-    if kill:
-        os.kill(copy.pid, signal.SIGKILL)
-    return os.waitpid(copy.pid, 0)[1] == 0
+    with suppress(ProcessLookupError, ChildProcessError):
+        if kill:
+            os.kill(copy.pid, signal.SIGKILL)
+        return os.waitpid(copy.pid, 0)[1] == 0
+    return False
