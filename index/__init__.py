@@ -2,11 +2,13 @@
 
     model ─> projects ──(part)────────> tree ─> publish ──────> verify
     (given)  (one at a time: catalog,  (pure)  (the only       (a stranger reads it all again;
-              who offers what where)    │       writer, by      standard library only)
-                     html_pages ────────┤       way of disk)
-                     json_pages ────────┤          │
-                     settings, locks ───┤          v
-                     people ────────────┘<─────── memo         (what need not be made again)
+              who offers what where)    │       writer)         standard library only)
+                     html_pages ────────┤          │
+                     json_pages ────────┤          ├──> known ──> looking   (what is there already)
+                     settings, locks ───┤          ├──> staging ─> sharing  (what is new; several processes)
+                     people ────────────┘          └──> disk, placing      (every call of the file system)
+                                        ^
+                                      memo  (what need not be made again)
 
 Nothing in here knows of `builders`; dodo.py joins the two.
 """
