@@ -275,10 +275,13 @@ def test_an_error_that_the_disk_tells_early_is_not_lost(tmp_path: Path) -> None:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
+from index import sharing
 from index.publish import publish
 from tests.index_makers import Shelves
 from tests.test_index_publish import generation
-public, store, number, last = Path(sys.argv[1]), Shelves(Path(sys.argv[2])), int(sys.argv[3]), int(sys.argv[4])
+public, store = Path(sys.argv[1]), Shelves(Path(sys.argv[2]))
+number, last, cores = map(int, sys.argv[3:])
+sharing.WORTH, sharing.cores = 1e-9, lambda: cores
 whole = generation(store, number)
 seen = 0
 def count(event, arguments):
@@ -293,22 +296,26 @@ print(seen)
 """
 
 
-def run_child(public: Path, store: Shelves, number: int, last: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", CHILD, str(public), str(store.folder), str(number), str(last)]
+def run_child(public: Path, store: Shelves, number: int, last: int, cores: int = 1) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", CHILD, str(public), str(store.folder), str(number), str(last), str(cores)]
     return subprocess.run(command, check=False, capture_output=True, text=True, cwd=REPOSITORY)
 
 
+@pytest.mark.parametrize("cores", [1, 3])
 @pytest.mark.parametrize("start", [None, 0])
-def test_killed_anywhere_the_tree_is_valid(tmp_path: Path, store: Shelves, start: int | None) -> None:
-    """SIGKILL before each kind of call, first publication and later one: valid at once, and complete after the next."""
+def test_killed_anywhere_the_tree_is_valid(tmp_path: Path, store: Shelves, start: int | None, cores: int) -> None:
+    """SIGKILL before each kind of call, first publication and later one: valid at once, and complete after the next.
+
+    So it is where several processes share it, and each is killed at its own.
+    """
     complete = tmp_path / "complete"
     publish(complete, generation(store, 1), blob=store.blob)
-    total = int(run_child(tmp_path / "count", store, 1, -1).stdout) if start is None else 60
+    total = int(run_child(tmp_path / "count", store, 1, -1, cores).stdout) if start is None else 60
     for last in range(1, total + 1, max(1, total // 16)):
         public = tmp_path / f"public-{last}"
         if start is not None:
             publish(public, generation(store, start), blob=store.blob)
-        killed = run_child(public, store, 1, last)
+        killed = run_child(public, store, 1, last, cores)
         if killed.returncode == 0:
             break
         assert killed.returncode == -signal.SIGKILL, killed.stderr
