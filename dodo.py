@@ -298,7 +298,7 @@ class Tree:
     def _platforms(self) -> list[PublishedPlatform]:
         completed = pipeline.all_completed(YARD)
         records = YARD.store.needed_records(step for one in completed for step in one.steps()).__getitem__
-        stands = standing.standings(YARD, records)
+        stands = standing.standings(YARD, completed, records)
         return [_published(one, records, stands[one.name]) for one in completed]
 
 

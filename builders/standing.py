@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from builders.generations import Generation, generations
-from builders.pipeline import Completed, all_completed, completed_platform, ground_of
+from builders.pipeline import Completed, completed_platform, ground_of
 from builders.platforms import Platform
 from builders.proving import is_proven, proofs_file
 from builders.store import Record
@@ -37,8 +37,8 @@ class Standing:
         return not self.unproven
 
 
-def standings(yard: Yard, records: Callable[[str], Record]) -> dict[str, Standing]:
-    """How each published platform stands, by name; `records` gives a finished step by its fingerprint."""
+def standings(yard: Yard, completed: Iterable[Completed], records: Callable[[str], Record]) -> dict[str, Standing]:
+    """How each of these platforms stands, by name; `records` gives a finished step by its fingerprint."""
     declared = {one.name: one for one in yard.workspace.platforms}
     known = generations(yard)
     return {
@@ -47,7 +47,7 @@ def standings(yard: Yard, records: Callable[[str], Record]) -> dict[str, Standin
             unproven=_unproven(yard, declared[one.name], one, records) if one.name in declared else _UNDECLARED,
             changed=_changed(known, one),
         )
-        for one in all_completed(yard)
+        for one in completed
     }
 
 

@@ -23,8 +23,8 @@ class Known:
     """The last manifest, and those of publications that began since and did not end.
 
     A page is taken as read when the manifest names its state, its size is right, and nothing happened to it since the
-    manifest was touched, which is the last thing a publication does (ctime: an edit cannot hide from it). Anything else
-    is read and hashed. So an edit, a deletion, a copy from a backup are all mended, and an untouched tree costs a stat
+    manifest was touched by a publication, as its last deed (ctime: an edit cannot hide from it). Anything else is read
+    and hashed. So an edit, a deletion, a copy from a backup are all mended, and an untouched tree costs a stat
     for each page.
 
     Two ways: `expect_all` takes every path that any manifest names; `expect` takes a few paths, where a memo accounts
@@ -33,8 +33,8 @@ class Known:
     """
 
     digest: str  # sha256 of the last manifest
-    since: int
-    trusted: int  # the same, or 0 where every byte is to be looked at
+    since: int  # when that was touched, by whomever (ctime, ns)
+    trusted: int  # what is older is as it was left; 0 where every byte is to be looked at
     interrupted: bool
     empty: bool  # nothing was there at all: nothing needs to be looked for
     left: dict[str, State | None]  # what may lie about, less what was asked for; None: says an unfinished publication
@@ -47,18 +47,20 @@ class Known:
     def read(cls, root: Root, memo: Memo, *, thorough: bool) -> Known:
         """From the disk; a manifest that is missing or damaged is as good as none: everything is looked at.
 
-        So it is where the memo knows this manifest from another time: then the tree was copied, or moved elsewhere.
+        Where the memo knows this manifest, it also knows when that was touched last. Since then it may have been
+        copied with all the tree, or linked: by a backup, or by a publication that did not get far.
         """
         text, state = root.read(manifest.NAME), root.state(manifest.NAME)
-        since = state.st_ctime_ns if state else 0
+        since = trusted = state.st_ctime_ns if state else 0
         interrupted = root.is_folder(STAGE)
         empty = not root.names(".")
         digest = sha256(text).hexdigest()
-        moved = memo.manifest == digest and memo.since != since
+        if memo.manifest == digest:
+            trusted = memo.since if memo.since <= since else 0  # an older one is of another disk, or another clock
         return cls(
             digest=digest,
             since=since,
-            trusted=0 if thorough or moved else since,
+            trusted=0 if thorough else trusted,
             interrupted=interrupted,
             empty=empty,
             left={},
@@ -165,7 +167,7 @@ class Known:
         if isinstance(before, tuple) and before[1] == expected and untouched:
             return before
         state = root.state(path)
-        if state is None or not stat.S_ISREG(state.st_mode) or root.digest(path) != expected:
+        if state is None or not _is_readable(state) or root.digest(path) != expected:
             return None
         return state.st_size, expected
 

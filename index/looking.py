@@ -1,6 +1,7 @@
 """Which projects are no longer as the last publication left them: asked by a copy of this process, in good time.
 
-To look at 60,000 folders takes as long as to see what the records say; a second core does it meanwhile.
+To look at 60,000 folders takes as long as to see what the records say; a second core does it meanwhile. What somebody
+removes in just these seconds is for `verify` to find, like bytes that were changed in place.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ class Looked:
         self._at_work = at_work
 
     def touched(self, known: Known) -> frozenset[str] | None:
-        """Names of those that are not as they were; None: nobody has looked, or not at this very publication."""
-        answer = next(self._at_work.answers(), None) if self._at_work else None
-        if answer is None or answer[0] != known.trusted:
+        """Names of those that are not as they were; None: nobody has looked, or not at what is known now."""
+        answer = next(self._at_work.answers(), None) if self._at_work and known.trusted else None
+        if answer is None or answer[:3] != (known.digest, known.since, known.trusted):
             return None
-        return frozenset(answer[1:])
+        return frozenset(answer[3:])
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def looking(public: Path, memo: Memo) -> Iterator[Looked]:
     def look(names: Names) -> Answer:
         with seen(public) as root:
             known = Known.read(root, memo, thorough=False)
-            return known.trusted, *_touched(root, known, memo, names)
+            return known.digest, known.since, known.trusted, *_touched(root, known, memo, names)
 
     with copies(look, [tuple(memo.records)]) as at_work:
         yield Looked(at_work)

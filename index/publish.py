@@ -7,8 +7,8 @@ What is new is made beside the tree and renamed into it: one file at a time, or,
 whole folder at once. A full disk is noticed in staging, before anything was touched. A run that is killed leaves a
 valid tree, and in `.publishing/` the manifests of all that may lie about: for the next run, and for `verify`.
 
-Of a project that the memo of this very manifest knows, only the times of its pages and folders are looked at. The memo
-is written last: a run that is killed before has one for another manifest, and that is not used.
+Of a project that the memo of this very manifest knows, only the times of its folders are looked at. The memo is written
+last: a run that is killed before has one for another manifest, and that is not used.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Names) -> Sta
         root.make_folders(folder)
     staging = _Staging(root, tree, blob, known)
     mine, *others = in_parts({name: _weight(tree.parts[name]) for name in names})
-    with root.writing(), copies(staging.in_a_copy, others) as elsewhere:
+    with root.writing(), copies(staging.in_a_copy, others, keep=[root.fd]) as elsewhere:
         staging.projects(mine)
         staging.pages(tree.pages_for_all())
         for part, answer in zip(others, elsewhere.answers(), strict=True):

@@ -41,7 +41,7 @@ def verify(public: Path) -> list[str]:
     if not public.is_dir():
         return [f"{public}: there is no such folder"]
     found = _Tree.read(public)
-    for check in (_against_manifest, _pool, _indexes, _folders, _plain_pages, _front_page, _pointed_to):
+    for check in (_against_manifest, _readable, _pool, _indexes, _folders, _plain_pages, _front_page, _pointed_to):
         check(found)
     return sorted(set(found.findings))
 
@@ -169,6 +169,18 @@ def _copied_link(tree: _Tree, path: str, allowed: list[Any]) -> bool:
     """Whether this is the file itself where a link was: so it comes out of a copy to a disk that knows no links."""
     targets = [_joined(path, state["link"]) for state in allowed if state and "link" in state]
     return path in tree.files and any(tree.files.get(target) == tree.files[path] for target in targets)
+
+
+def _readable(tree: _Tree) -> None:
+    """Whoever may read the manifest may read all the rest: a web server answers 403 for what is hidden from it."""
+    try:
+        wanted = (tree.public / MANIFEST).stat().st_mode & 0o444
+        for path in tree.files:
+            mode = (tree.public / path).lstat().st_mode
+            if mode & wanted != wanted:
+                tree.say(path, f"is hidden from some who may read {MANIFEST}: its mode is {mode & 0o777:o}")
+    except FileNotFoundError:  # of a publication that is running: it renames, and takes away
+        return
 
 
 def _pool(tree: _Tree) -> None:

@@ -404,7 +404,7 @@ def test_a_reader_sees_only_whole_answers(public: Path, store: Shelves) -> None:
 def test_the_hash_seed_changes_nothing(public: Path, store: Shelves, seed: str) -> None:
     """Same input, same bytes, in another process with another order of every set."""
     publish(public.with_name("here"), generation(store, 2), blob=store.blob)
-    command = [sys.executable, "-c", CHILD, str(public), str(store.folder), "2", "-1"]
+    command = [sys.executable, "-c", CHILD, str(public), str(store.folder), "2", "-1", "3"]
     subprocess.run(command, check=True, capture_output=True, cwd=REPOSITORY, env={**os.environ, "PYTHONHASHSEED": seed})
     assert snapshot(public) == snapshot(public.with_name("here"))
 

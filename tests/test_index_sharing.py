@@ -27,6 +27,10 @@ def lengths(names: Sequence[str]) -> tuple[int, ...]:
     """Work that fails for who has nothing to do, and never ends for who is asked to wait."""
     if names == ["wait"]:
         time.sleep(600)
+    if names == ["compute"]:
+        ends = time.monotonic() + 1
+        while time.monotonic() < ends:
+            sum(range(1000))
     return tuple(map(len, names)) if names else (1 // 0,)
 
 
@@ -49,12 +53,60 @@ def test_whoever_is_killed_has_no_answer() -> None:
     assert not alive(last)
 
 
-def test_whoever_hangs_is_killed_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As would a copy that was made while another thread held a lock."""
-    monkeypatch.setattr(sharing, "_PATIENCE", 0.1)
-    monkeypatch.setattr(sharing, "_TIMES", 0)
-    with copies(lengths, [["wait"]]) as elsewhere:
-        assert list(elsewhere.answers()) == [None]
+def test_whoever_stands_still_is_killed_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As would a copy that came upon a lock which another thread held; one that is merely slow is waited for."""
+    monkeypatch.setattr(sharing, "_PATIENCE", 0.4)
+    monkeypatch.setattr(sharing, "_LOOK", 50)
+    with copies(lengths, [["wait"], ["compute"]]) as elsewhere:
+        assert list(elsewhere.answers()) == [None, (7,)]
+
+
+def test_interrupted_while_they_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that came in the middle is heard after it, and leaves none behind."""
+    pids: list[int] = []
+
+    def fork() -> int:
+        pid = os_fork()
+        if pid:
+            pids.append(pid)
+            if len(pids) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+        return pid
+
+    os_fork = os.fork
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(KeyboardInterrupt), copies(lengths, [["wait"], ["wait"], ["wait"]]):
+        pass
+    assert len(pids) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_what_other_threads_hold_open_is_closed() -> None:
+    """Whoever reads the other end of a pipe would wait for the copy too; what it needs it keeps."""
+    theirs, kept = os.pipe(), os.pipe()
+
+    def work(_names: Sequence[str]) -> tuple[str, ...]:
+        os.write(kept[1], b"kept")
+        time.sleep(600)
+        return ()
+
+    with copies(work, [["a"]], keep=[kept[1]]):
+        os.close(theirs[1])
+        assert os.read(theirs[0], 1) == b""
+        assert os.read(kept[0], 9) == b"kept"
+    for fd in (theirs[0], *kept):
+        os.close(fd)
+
+
+def test_where_nobody_waits_for_children() -> None:
+    """SIGCHLD may be ignored by who started us, and that is inherited: an answer is one all the same."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        with copies(lengths, [["a"], [], ["bb"], ["wait"]]) as elsewhere:
+            answers = elsewhere.answers()
+            assert [next(answers) for _ in range(3)] == [(1,), None, (2,)]
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_a_signal_is_for_whoever_made_them() -> None:
@@ -72,7 +124,7 @@ def test_they_die_with_whoever_made_them() -> None:
     """However that one ends."""
     program = (
         "import os, signal, time; from index.sharing import Copies\n"
-        "print(*Copies(lambda names: time.sleep(600), [['a'], ['b']]).pids, flush=True)\n"
+        "made = Copies(); made.start(lambda names: time.sleep(600), [['a'], ['b']]); print(*made.pids, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
     here = Path(__file__).parent.parent
@@ -86,12 +138,13 @@ def test_they_die_with_whoever_made_them() -> None:
 
 
 def test_parts_are_as_large_as_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as that goes with what stands together; and what is little stays in one."""
+    """As far as that goes with what stands together; none is empty, and the largest is for whoever asks."""
     monkeypatch.setattr(sharing, "cores", lambda: 3)
     assert in_parts({}) == [[]]
     assert in_parts({"a": 0.0, "b": 0.01}) == [["a", "b"]]
-    assert in_parts(dict.fromkeys("abcdefg", 0.1)) == [["a", "b"], ["c", "d", "e"], ["f", "g"]]
-    assert in_parts({"a": 0.01, "b": 9.0, "c": 0.01}) == [["a"], ["b"], ["c"]]
+    assert in_parts(dict.fromkeys("abcdefg", 0.1)) == [["c", "d", "e"], ["a", "b"], ["f", "g"]]
+    assert in_parts({"a": 0.01, "b": 9.0, "c": 0.01}) == [["b"], ["a"], ["c"]]
+    assert in_parts({"a": 900.0}) == [["a"]]
     monkeypatch.setattr(sharing, "cores", lambda: 1)
     assert in_parts({"a": 9.0, "b": 9.0}) == [["a", "b"]]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders import generations, standing
-from builders.pipeline import Completed, keep_completed
+from builders.pipeline import Completed, all_completed, keep_completed
 from builders.platforms import read_workspace
 from builders.progress import Progress
 from builders.yard import Yard
@@ -45,7 +45,7 @@ def test_why_a_platform_is_not_proven(tmp_path: Path) -> None:
     """Switched off, not possible, never done, not declared any more: each says so, and none counts as proven."""
     yard = yard_of(tmp_path)
     publish(yard, *(completed(name) for name in ("off", "on", "host", "former")))
-    told = standing.standings(yard, no_record)  # type: ignore[arg-type]
+    told = standing.standings(yard, all_completed(yard), no_record)  # type: ignore[arg-type]
     assert {name: (one.image, one.proven, one.unproven) for name, one in told.items()} == {
         "off": ("debian:trixie", False, "proving is switched off for it (prove: false)"),
         "on": ("debian:trixie", False, "there is no proof of these wheels on the image as it is now"),
@@ -65,7 +65,7 @@ def test_a_platform_changed_with_its_last_change(tmp_path: Path) -> None:
         path = yard.folder / "generations" / f"{number + 1:06}.json"
         at = generations.generations(yard)[-1].at
         path.write_text(path.read_text().replace(str(at), str(86400.0 * number)))
-        told = standing.standings(yard, no_record)  # type: ignore[arg-type]
+        told = standing.standings(yard, all_completed(yard), no_record)  # type: ignore[arg-type]
         changed.append((told["off"].changed, told["on"].changed))
     first, second = "1970-01-01T00:00:00Z", "1970-01-02T00:00:00Z"
     assert changed == [(first, first), (first, second), (first, first)]
