@@ -391,7 +391,10 @@ def test_a_big_page_is_built_once(index: Index, gateway: Gateway) -> None:
 
 @pytest.mark.network
 def test_uv_finds_the_same_as_without_the_gateway(tmp_path: Path) -> None:
-    """ansible, cryptography and docopt from this machine's own index: the same lock, about as fast on warm pages."""
+    """ansible, cryptography and docopt from this machine's own index: the same lock, about as fast on warm pages.
+
+    But for the sizes: an index may have several servers, and not each of them tells sizes each time.
+    """
     real = machine_index(os.environ)
     fetcher = Fetcher(os.environ)
     upstreams = Upstreams([], root=tmp_path, environ=os.environ, fetcher=fetcher)
@@ -408,6 +411,6 @@ def test_uv_finds_the_same_as_without_the_gateway(tmp_path: Path) -> None:
                 seconds[name].append(time.perf_counter() - started)
                 assert (code, said) == (0, "")
         mapped = re.sub(r'url = "([^"]+)"', lambda match: f'url = "{gateway.original(match[1]).url}"', texts["gateway"])
-    body = [text[text.index("lock-version") :] for text in (mapped, texts["direct"])]
+    body = [re.sub(r", size = \d+", "", text[text.index("lock-version") :]) for text in (mapped, texts["direct"])]
     assert body[0] == body[1]
     assert min(seconds["gateway"][1:]) < min(seconds["direct"]) + 0.5
