@@ -172,6 +172,7 @@ STATES = st.text(max_size=3) | st.tuples(st.integers(0, 10**12), st.text("012345
 
 
 @given(before=st.dictionaries(PATHS, STATES), changes=st.dictionaries(PATHS, st.none() | STATES))
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_changed_lines_are_the_manifest(before: dict[str, State], changes: dict[str, State | None]) -> None:
     """A manifest in which lines were changed is, to the byte, the one printed of all; each path is found in it."""
     lines = Lines(b"".join(printed(before)))
