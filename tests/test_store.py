@@ -55,7 +55,15 @@ def test_a_damaged_record_is_named(store: Store, tmp_path: Path, text: bytes) ->
 
 
 def test_a_missing_record_is_named(store: Store) -> None:
-    """And a record that stands under another's name is not taken for it."""
+    """As a step that is known to be finished has one."""
     store.drop_record(NAMES[1])
     with pytest.raises(StoreError, match=f"the record {NAMES[1]} is missing"):
+        store.needed_records(NAMES)
+
+
+def test_two_records_in_one_file_shift_no_other(store: Store, tmp_path: Path) -> None:
+    """Read together with others, they would be taken for those that come after them."""
+    path = tmp_path / "records" / f"{NAMES[4]}.json"
+    path.write_bytes(path.read_bytes() + b"," + path.read_bytes())
+    with pytest.raises(StoreError, match=f"the record {path} cannot be read"):
         store.needed_records(NAMES)
