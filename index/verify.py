@@ -173,14 +173,19 @@ def _copied_link(tree: _Tree, path: str, allowed: list[Any]) -> bool:
 
 def _readable(tree: _Tree) -> None:
     """Whoever may read the manifest may read all the rest: a web server answers 403 for what is hidden from it."""
+    wanted = _mode(tree.public / MANIFEST)
+    for path in tree.files:
+        mode = _mode(tree.public / path)
+        if mode is not None and wanted is not None and ~mode & wanted & 0o444:
+            tree.say(path, f"is hidden from some who may read {MANIFEST}: its mode is {mode & 0o777:o}")
+
+
+def _mode(path: Path) -> int | None:
+    """None: a publication that is running has just taken it away."""
     try:
-        wanted = (tree.public / MANIFEST).stat().st_mode & 0o444
-        for path in tree.files:
-            mode = (tree.public / path).lstat().st_mode
-            if mode & wanted != wanted:
-                tree.say(path, f"is hidden from some who may read {MANIFEST}: its mode is {mode & 0o777:o}")
-    except FileNotFoundError:  # of a publication that is running: it renames, and takes away
-        return
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return None
 
 
 def _pool(tree: _Tree) -> None:
