@@ -59,18 +59,22 @@ mkdir "$WORK/src"
 "$WORK/env/bin/python" -c 'import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])' \\
     "$IN/sdist/"{sdist} "$WORK/src"
 """
-# In a virtual environment where Python can make one: a host's own packages are neither asked nor needed, its pip least.
+# As people install: behind the standard library, before the system's packages, .pth files heeded. In a virtual environment
+# where Python can make one: a host's own packages are neither asked nor needed, its pip least.
 PROVE = """
 mkdir -p "$HOME"
-export PIP_CONFIG_FILE=/dev/null
-if "$PYTHON" -m venv "$WORK/clean" > /dev/null 2>&1; then PYTHON="$WORK/clean/bin/python"; fi
+export PIP_CONFIG_FILE=/dev/null PYTHONDONTWRITEBYTECODE=1
+if "$PYTHON" -m venv "$WORK/clean" > /dev/null 2>&1; then
+    PYTHON="$WORK/clean/bin/python" WHERE=
+else
+    export PYTHONUSERBASE="$WORK/site" PIP_BREAK_SYSTEM_PACKAGES=1 WHERE="--user --ignore-installed"
+fi
 if ! "$PYTHON" -m pip --version; then
     echo "the platform has no pip to prove with: install pip or venv in its pre-command, or say prove: false"
     exit 1
 fi
 "$PYTHON" -m pip --disable-pip-version-check --no-cache-dir install --no-index --find-links "$IN/wheels" \\
-    --no-compile --no-warn-script-location --target "$WORK/site" -r "$IN/requirements.txt"
-export PYTHONPATH="$WORK/site" PYTHONDONTWRITEBYTECODE=1
+    --no-compile --no-warn-script-location $WHERE -r "$IN/requirements.txt"
 "$PYTHON" -m pip --disable-pip-version-check check
 "$PYTHON" "$IN/imports.py" "$IN/modules.txt" "$OUT/failed.json"
 """

@@ -228,6 +228,30 @@ def test_a_clean_copy_is_not_the_image_that_built(bench: Bench) -> None:
     assert ran.code == 0, ran.text
 
 
+GROUNDS = {"here": HERE, "bookworm": {"name": "here", "image": "debian:bookworm", "pre-command": PREPARE}}
+
+
+@pytest.mark.engine
+@pytest.mark.network
+@pytest.mark.parametrize("ground", GROUNDS)
+def test_it_is_installed_as_people_install(bench: Bench, ground: str) -> None:
+    """Nothing shadows the standard library, and a .pth file is heeded."""
+    files = {
+        "enum.py": b"raise RuntimeError('the standard library has a better one')\n",
+        "outer.py": b"import inner\n",
+        "outer.pth": b"outer-inside\n",
+        "outer-inside/inner.py": b"",
+    }
+    wheel = bench.root / "vendor" / "outer-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    metadata = b"Metadata-Version: 2.1\nName: outer\nVersion: 1.0\n"
+    wheel.write_bytes(wheel_bytes(files, info="outer-1.0.dist-info", metadata=metadata))
+    declare(bench, "outer", platform=GROUNDS[ground])
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+    assert len(proofs(bench)) == 1
+
+
 # --- imports.py -----------------------------------------------------------------------------------------------------
 
 
