@@ -59,8 +59,8 @@ mkdir "$WORK/src"
 "$WORK/env/bin/python" -c 'import shutil, sys; shutil.unpack_archive(sys.argv[1], sys.argv[2])' \\
     "$IN/sdist/"{sdist} "$WORK/src"
 """
-# As people install: behind the standard library, before the system's packages, .pth files heeded. In a virtual environment
-# where Python can make one: a host's own packages are neither asked nor needed, its pip least.
+# As people install: behind the standard library, before the system's packages, .pth files heeded. In a virtual
+# environment where Python can make one: a host's own packages are neither asked nor needed, its pip least.
 PROVE = """
 mkdir -p "$HOME"
 export PIP_CONFIG_FILE=/dev/null PYTHONDONTWRITEBYTECODE=1

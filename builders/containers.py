@@ -14,11 +14,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, assert_never
 
-from builders.engine import STEP_LABEL, Engine
+from builders.engine import Engine
 from builders.errors import EngineError
 from builders.images import UV_IN_IMAGE
 from builders.jobs import Ending, Input, Job, Network, Outcome
@@ -47,7 +47,8 @@ class ContainerExecutor:
 
     def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
         """Create, fill, run, empty and remove one container."""
-        with self._container(job) as container, log.open("ab") as sink:
+        options = self._options(job)
+        with self._engine.container(self._image, label=job.label, **options) as container, log.open("ab") as sink:
             with _pack(job) as inputs:
                 container.put_archive(ROOT, inputs)
             outcome = _watch(container, job, sink)
@@ -88,29 +89,10 @@ class ContainerExecutor:
                     (fresh / name).rename(destination / name)
         return tuple(found)
 
-    @contextmanager
-    def _container(self, job: Job) -> Iterator[Container]:
-        import docker
-        import requests
-
-        try:
-            container = self._engine.client.containers.create(self._image, **self._options(job))
-            try:
-                yield container
-            finally:
-                container.remove(force=True, v=True)
-        except docker.errors.APIError as error:
-            raise EngineError(
-                f"the engine refused a container for {job.label}: {error.explanation or error}"
-            ) from error
-        except (requests.exceptions.RequestException, docker.errors.DockerException) as error:
-            raise EngineError(f"the engine broke while it ran {job.label}: {error}") from error
-
     def _options(self, job: Job) -> dict[str, Any]:
         limits = job.limits
         return {
             "command": ["timeout", "-k", "5", str(limits.seconds), "/bin/sh", "-eu", f"{ROOT}/in/job.sh"],
-            "entrypoint": [],
             "user": f"{USER}:{USER}",
             "environment": self._environment(job),
             "working_dir": "/tmp",
@@ -126,7 +108,6 @@ class ContainerExecutor:
             "init": True,
             "hostname": "wheelyard",
             "log_config": {"Type": "none"},
-            "labels": {**self._engine.labels, STEP_LABEL: job.label},
         }
 
     def _network(self, network: Network) -> str:
@@ -215,6 +196,8 @@ class _Listener(threading.Thread):
 
 def _watch(container: Container, job: Job, sink: IO[bytes]) -> Outcome:
     """Start a filled container and wait for its end, whichever of the limits brings it."""
+    import docker
+
     started = time.monotonic()
     listener = _Listener(container.attach(stream=True, stdout=True, stderr=True), sink)
     container.start()
@@ -230,7 +213,8 @@ def _watch(container: Container, job: Job, sink: IO[bytes]) -> Outcome:
         elif listener.size > LOG_BYTES:
             ending = Ending.LOG_LIMIT
         if ending is not Ending.EXITED:
-            container.kill()
+            with suppress(docker.errors.APIError):  # it may have ended just now
+                container.kill()
             listener.join(10)
             break
     code = int(container.wait(timeout=60)["StatusCode"])

@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builders.errors import EngineError
+from builders.stopping import refuse_when_stopping
 
 if TYPE_CHECKING:
     import docker
+    from docker.models.containers import Container
     from docker.models.networks import Network
 
 WORKSPACE_LABEL = "wheelyard.workspace"
@@ -25,6 +29,8 @@ STEP_LABEL = "wheelyard.step"
 GATEWAY_NETWORK = "wheelyard-gateway"
 
 _Filters = dict[str, str | list[str] | bool]
+_UNTIL_CONNECTED = 60  # seconds that the engine may take for an answer, at first
+_UNTIL_ANSWERED = 1800  # and then: to commit or pull an image of many gigabytes is one call
 
 
 class Engine:
@@ -35,11 +41,6 @@ class Engine:
         self._run = uuid.uuid4().hex
         self._opening = threading.Lock()
         self._opening_gateway = threading.Lock()
-
-    @property
-    def labels(self) -> dict[str, str]:
-        """What every container of this run carries, so that a later run can reap it."""
-        return {WORKSPACE_LABEL: self._workspace, RUN_LABEL: self._run}
 
     @property
     def client(self) -> docker.DockerClient:
@@ -53,11 +54,13 @@ class Engine:
         import requests
 
         try:
-            client = docker.from_env(timeout=120, max_pool_size=64, use_ssh_client=True)
+            client = docker.from_env(timeout=_UNTIL_CONNECTED, max_pool_size=64, use_ssh_client=True)
             client.ping()
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
             raise _unreachable(error) from error
-        self._reap(client)
+        client.api.timeout = _UNTIL_ANSWERED
+        with asking("to list containers"):
+            self._reap(client)
         return client
 
     def _reap(self, client: docker.DockerClient) -> None:
@@ -65,19 +68,27 @@ class Engine:
         mine: _Filters = {"label": f"{WORKSPACE_LABEL}={self._workspace}"}
         for container in client.containers.list(all=True, filters=mine, ignore_removed=True):
             if container.labels.get(RUN_LABEL) != self._run:
-                container.remove(force=True, v=True)
+                _remove(container)
+
+    @contextmanager
+    def container(self, image: str, *, label: str, **options: Any) -> Iterator[Container]:
+        """A container of this run, not started; removed in the end. EngineError for all that goes wrong with it."""
+        with asking(f"a container for {label}"):
+            refuse_when_stopping()
+            labels = {WORKSPACE_LABEL: self._workspace, RUN_LABEL: self._run, STEP_LABEL: label}
+            container = self.client.containers.create(image, entrypoint=[], labels=labels, **options)
+            try:
+                refuse_when_stopping()  # `stop` may have listed all containers just before this one was made
+                yield container
+            finally:
+                _remove(container)
 
     @cached_property
     def _gateway(self) -> tuple[str, str]:
-        import docker
-
-        client = self.client
-        found = client.networks.list(names=[f"^{GATEWAY_NETWORK}$"])
-        try:
-            network: Network = found[0] if found else client.networks.create(GATEWAY_NETWORK, internal=True)
-        except docker.errors.APIError as error:
-            raise EngineError(f"the engine made no internal network: {error.explanation or error}") from error
-        network.reload()
+        with asking("to make an internal network"):
+            found = self.client.networks.list(names=[f"^{GATEWAY_NETWORK}$"])
+            network: Network = found[0] if found else self.client.networks.create(GATEWAY_NETWORK, internal=True)
+            network.reload()
         if not network.attrs["Internal"]:
             raise EngineError(
                 f"the engine's network {GATEWAY_NETWORK} is not an internal one",
@@ -95,7 +106,29 @@ class Engine:
         if "_client" in self.__dict__:
             ours: _Filters = {"label": f"{RUN_LABEL}={self._run}"}
             for container in self._client.containers.list(all=True, filters=ours, ignore_removed=True):
-                container.remove(force=True, v=True)
+                _remove(container)
+
+
+@contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Turn whatever the engine answers instead, its silence too, into an EngineError that says what it was asked."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineError(f"the engine refused {what}: {error.explanation or error}") from error
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise EngineError(f"the engine broke off when it was asked {what}: {error}") from error
+
+
+def _remove(container: Container) -> None:
+    """One that somebody else is just removing is no error; what stays for another reason is reaped by a later run."""
+    import docker
+
+    with suppress(docker.errors.APIError):
+        container.remove(force=True, v=True)
 
 
 def _unreachable(error: Exception) -> EngineError:

@@ -62,7 +62,7 @@ class Gateway:
         *,
         address: str = "127.0.0.1",
         log: Callable[[str], None] = lambda _: None,
-        wanted: Callable[[IndexFile], None] = lambda _: None,
+        wanted: Callable[[IndexFile], None] | None = None,
         from_sdist: frozenset[NormalizedName] = frozenset(),
     ) -> None:
         self._upstreams = upstreams
@@ -153,6 +153,8 @@ class Gateway:
 
     def _tell(self, project: NormalizedName, file: IndexFile) -> None:
         """Of a project that is built, a wheel is looked at for its metadata alone: what is wanted is the sdist."""
+        if self._wanted is None:
+            return
         built = project in self._from_sdist and file.filename.endswith(".whl")
         if wanted := sdist_of(project, file, self._upstreams.files(project)) if built else file:
             self._wanted(wanted)

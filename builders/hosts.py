@@ -20,6 +20,7 @@ from pathlib import Path
 from builders.errors import EngineError
 from builders.jobs import Ending, Input, Job, Outcome
 from builders.outputs import receive_folder
+from builders.stopping import refuse_when_stopping
 
 LOG_BYTES = 64 * 1024**2
 # A job has a session of its own, so that it can be ended as a whole; this one ends it when doit itself is killed. The
@@ -84,17 +85,19 @@ class HostExecutor:
 
     def _watch(self, job: Job, root: Path, log: Path) -> Outcome:
         started = time.monotonic()
+        variables = {"PYTHON": self._python, "UV": str(self._uv), **dict(job.env)}
         with log.open("ab") as sink:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", _LIFELINE, str(root / "in" / "job.sh")],
-                stdin=subprocess.PIPE,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                cwd=root / "work",
-                env={**_environment(root, os.environ), "PYTHON": self._python, "UV": str(self._uv), **dict(job.env)},
-                start_new_session=True,
-            )
-            with self._changing:
+            with self._changing:  # which `stop` waits for: it finds the process, or the process is not started
+                refuse_when_stopping()
+                process = subprocess.Popen(
+                    ["/bin/sh", "-c", _LIFELINE, str(root / "in" / "job.sh")],
+                    stdin=subprocess.PIPE,
+                    stdout=sink,
+                    stderr=subprocess.STDOUT,
+                    cwd=root / "work",
+                    env={**_environment(root, os.environ), **variables},
+                    start_new_session=True,
+                )
                 self._running.add(process.pid)
             try:
                 ending = _wait(process, job, log, started)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builders.certificates import VARIABLES, ca_bundle
-from builders.engine import STEP_LABEL, Engine
+from builders.engine import Engine, asking
 from builders.errors import BuildError, EngineError
 
 if TYPE_CHECKING:
@@ -32,29 +32,31 @@ _WRAPPER = f'env "$@"; code=$?; rm -f {_CA_FOLDER}/{_CA_NAME}; exit $code'
 
 def base_image(engine: Engine, reference: str, arch: str) -> str:
     """The id of a base image, pulled when the engine does not have it for `arch` ("" is the engine's own)."""
+    with asking(f"for image {reference}"):
+        image = _image(engine, reference)
+        if image is None:
+            image = _pull(engine, reference, f"linux/{arch}" if arch else None)
+        elif arch and image.attrs["Architecture"] != arch.partition("/")[0]:
+            image = _pull_other(engine, reference, image, arch)
+        return str(image.id)
+
+
+def _image(engine: Engine, reference: str) -> Image | None:
     import docker
 
-    client = engine.client
-    wanted = f"linux/{arch}" if arch else None
     try:
-        try:
-            image = client.images.get(reference)
-        except docker.errors.ImageNotFound:
-            image = _pull(engine, reference, wanted)
-        else:
-            if arch and image.attrs["Architecture"] != arch.partition("/")[0]:
-                image = _pull_other(engine, reference, image, arch)
-    except docker.errors.APIError as error:
-        raise EngineError(f"image {reference}: {error.explanation or error}") from error
-    return str(image.id)
+        return engine.client.images.get(reference)
+    except docker.errors.ImageNotFound:
+        return None
 
 
 def _pull(engine: Engine, reference: str, wanted: str | None) -> Image:
     import docker
+    import requests
 
     try:
         return engine.client.images.pull(reference, platform=wanted)
-    except docker.errors.DockerException as error:
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise EngineError(
             f"image {reference} is not on this engine, and pulling it failed: "
             f"{getattr(error, 'explanation', '') or error}",
@@ -74,70 +76,38 @@ def prepared_image(
     engine: Engine, base: str, pre_command: str | None, env: tuple[tuple[str, str], ...], *, log: Path
 ) -> str:
     """The id of `base` (an image id) after `pre_command`; made when it is not there yet."""
-    import docker
-
     if not pre_command:
         return base
     key = hashlib.sha256(json.dumps([_RECIPE, base, pre_command, env]).encode()).hexdigest()[:24]
-    client = engine.client
-    try:
-        try:
-            return str(client.images.get(f"{REPOSITORY}:{key}").id)
-        except docker.errors.ImageNotFound:
-            return _make(engine, base, pre_command, env, key, log)
-    except docker.errors.APIError as error:
-        raise EngineError(f"the engine could not prepare an image: {error.explanation or error}") from error
+    with asking("to prepare an image"):
+        if kept := _image(engine, f"{REPOSITORY}:{key}"):
+            return str(kept.id)
+        return _make(engine, base, pre_command, env, key, log)
 
 
 def _make(engine: Engine, base: str, pre_command: str, env: tuple[tuple[str, str], ...], key: str, log: Path) -> str:
     bundle = ca_bundle()
     certificates = dict.fromkeys(VARIABLES if bundle else (), f"{_CA_FOLDER}/{_CA_NAME}")
     variables = {"DEBIAN_FRONTEND": "noninteractive", **certificates, **dict(env)}
-    container = engine.client.containers.create(
-        base,
-        # `env` sets the variables, not the engine: what the engine sets would stay in the image that is kept.
-        command=[
-            "/bin/sh",
-            "-c",
-            _WRAPPER,
-            "sh",
-            *(f"{k}={v}" for k, v in variables.items()),
-            "/bin/sh",
-            "-euc",
-            pre_command,
-        ],
-        entrypoint=[],
-        user="0:0",
-        init=True,
-        labels={**engine.labels, STEP_LABEL: "pre-command"},
-    )
-    try:
+    # `env` sets the variables, not the engine: what the engine sets would stay in the image that is kept.
+    words = [*(f"{k}={v}" for k, v in variables.items()), "/bin/sh", "-euc", pre_command]
+    command = ["/bin/sh", "-c", _WRAPPER, "sh", *words]
+    with engine.container(base, label="pre-command", command=command, user="0:0", init=True) as container:
         if bundle:
             container.put_archive(_CA_FOLDER, _one_file(_CA_NAME, bundle.read_bytes()))
         _run_to_end(container, pre_command, log)
         return str(container.commit(repository=REPOSITORY, tag=key, changes=['CMD ["/bin/sh"]']).id)
-    finally:
-        container.remove(force=True, v=True)
 
 
 def tooled_image(engine: Engine, image: str, uv: Path) -> str:
     """The id of `image` with uv's program in it, which jobs run with; what is built does not depend on it."""
-    import docker
-
     key = hashlib.sha256(json.dumps([image, uv.name]).encode()).hexdigest()[:24]
-    client = engine.client
-    try:
-        try:
-            return str(client.images.get(f"{REPOSITORY}-tools:{key}").id)
-        except docker.errors.ImageNotFound:
-            container = client.containers.create(image, command=["/bin/sh"], entrypoint=[], labels=engine.labels)
-            try:
-                container.put_archive("/", _one_file(UV_IN_IMAGE.lstrip("/"), uv.read_bytes(), mode=0o755))
-                return str(container.commit(repository=f"{REPOSITORY}-tools", tag=key).id)
-            finally:
-                container.remove(force=True, v=True)
-    except docker.errors.APIError as error:
-        raise EngineError(f"the engine could not place uv in an image: {error.explanation or error}") from error
+    with asking("to place uv in an image"):
+        if kept := _image(engine, f"{REPOSITORY}-tools:{key}"):
+            return str(kept.id)
+        with engine.container(image, label="uv", command=["/bin/sh"]) as container:
+            container.put_archive("/", _one_file(UV_IN_IMAGE.lstrip("/"), uv.read_bytes(), mode=0o755))
+            return str(container.commit(repository=f"{REPOSITORY}-tools", tag=key).id)
 
 
 def _run_to_end(container: Container, pre_command: str, log: Path) -> None:

@@ -15,17 +15,24 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from builders.errors import BuildError
 from builders.terminal import Sink, visible
 
 GRACE = 5.0  # seconds for actions to notice that a run is stopping
 
-stopping = threading.Event()  # long loops look here, and end
+stopping = threading.Event()
 _callbacks: list[Callable[[], object]] = []
 
 
 def at_stop(callback: Callable[[], object]) -> None:
     """Call this when a run is stopped by a signal: kill the run's containers, end its process groups."""
     _callbacks.append(callback)
+
+
+def refuse_when_stopping() -> None:
+    """Come before whatever would outlive the run: what waited for its turn would start once everything is stopped."""
+    if stopping.is_set():
+        raise BuildError("the run is being stopped")
 
 
 def stop_everything() -> None:

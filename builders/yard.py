@@ -55,9 +55,14 @@ class Yard:
         with self._changing:
             return self._mutexes[key]
 
-    @cached_property
+    @property
     def engine(self) -> Engine:
         """The container engine; connects when first used."""
+        with self._changing:
+            return self._engine
+
+    @cached_property
+    def _engine(self) -> Engine:
         from builders.engine import Engine
 
         return Engine(self.workspace.root)
@@ -96,15 +101,11 @@ class Yard:
                     self._upstreams,
                     self._fetcher,
                     address=address,
-                    wanted=self._wanted,
+                    wanted=self._ahead.wanted if self.goes_on else None,
                     from_sdist=frozenset(one.project for one in self.workspace.builds if one.source == "sdist"),
                 )
                 self._gateways[address] = gateway.__enter__()
             return self._gateways[address]
-
-    def _wanted(self, file: IndexFile) -> None:
-        if self.goes_on:
-            self._ahead.wanted(file)
 
     @cached_property
     def _ahead(self) -> Ahead:
@@ -120,8 +121,8 @@ class Yard:
             self._gateways.clear()
         for host in self._hosts:
             host.stop()
-        if "engine" in self.__dict__:
-            self.engine.stop()
+        if "_engine" in self.__dict__:
+            self._engine.stop()
 
     def sweep(self) -> None:
         """Take away what dead runs left half done; only for who holds the workspace. Part of a file is gone on with."""

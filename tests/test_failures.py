@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
+import socket
+import socketserver
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from builders.engine import Engine
 from tests.conftest import Bench, Ran
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_only_what_changed import HERE, contents, locks
@@ -220,6 +225,55 @@ def test_no_engine(bench: Bench, address: str, words: str) -> None:
     ran = bench.doit(DOCKER_HOST=address)
     assert ran.code == 0, ran.text
     assert "skipped" in ran.out, ran.text
+
+
+@contextmanager
+def faltering_engine(folder: Path, word: bytes) -> Iterator[str]:
+    """The real engine, but that whoever asks for something with this word in it is left without an answer."""
+
+    class Relay(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.socket(socket.AF_UNIX) as engine, suppress(OSError):
+                engine.connect("/var/run/docker.sock")
+                ends = {self.request: engine, engine: self.request}
+                while True:
+                    for end in select.select(list(ends), [], [])[0]:
+                        data = end.recv(1 << 16)
+                        if not data or (end is self.request and word in data.partition(b"\r\n")[0]):
+                            return
+                        ends[end].sendall(data)
+
+    class Server(socketserver.ThreadingUnixStreamServer):
+        daemon_threads = True
+
+    path = folder / "engine.sock"
+    with Server(str(path), Relay) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"unix://{path}"
+        server.shutdown()
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("word", [b"/containers/json", b"/images/", b"/containers/create", b"/archive", b"/commit"])
+def test_an_engine_that_falters(bench: Bench, tmp_path: Path, word: bytes) -> None:
+    """It is a failure like any other, told in a sentence, and the other platform is made."""
+    make_wheel(bench.root / "vendor", "good")
+    box = {"name": "box", "image": "debian:bookworm", "pre-command": "true", "env": {"ONCE": tmp_path.name}}
+    platforms = [{**one, "packages": ["good"]} for one in (box, HERE)]
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    with faltering_engine(tmp_path, word) as address:
+        ran = refused(bench.doit(DOCKER_HOST=address))
+    assert "the engine broke off when it was asked" in told(ran)["box"].rows["why"], ran.text
+    assert bench.flat("here") == ["good-1.0-py3-none-any.whl"]
+
+
+@pytest.mark.engine
+def test_a_container_that_somebody_removes(bench: Bench) -> None:
+    """Its end is no error where it was to be removed anyway."""
+    engine = Engine(bench.root)
+    with engine.container("debian:bookworm", label="test", command=["true"]) as container:
+        container.remove()
+    engine.client.close()
 
 
 @pytest.mark.engine

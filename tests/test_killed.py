@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.places import places_here
 from tests.conftest import Bench
 from tests.loopback import Handler, Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel
@@ -133,6 +134,31 @@ def test_killed_while_foreign_code_runs(mine: Bench, gate: Gate, moment: str, nu
     assert mine.flat("here") == ["beta-1.0-py3-none-any.whl", "gate-1.0-py3-none-any.whl"]
     assert leftovers(mine) == []
     assert mine.doit("verify").code == 0
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("number", SIGNALS[1:])
+def test_what_waits_for_its_turn_never_starts(bench: Bench, tmp_path: Path, number: signal.Signals) -> None:
+    """More sdists than may be asked at once: those behind them are not asked by a run that is being stopped."""
+    told = tmp_path / "told"
+    told.mkdir()
+    names = [f"slow{count}" for count in range(2 * places_here() + 2)]
+    for name in names:
+        make_sdist(bench.root / "vendor", name, parts=("change-base", "change-slow"))
+    asked = {
+        "upstream": [{"find-links": "vendor/"}],
+        "platforms": [{**HERE, "packages": names}],
+        "builds": {name: {"env": {"CHANGE_TOLD": str(told)}} for name in names},
+    }
+    bench.write("platforms.yaml", json.dumps(asked))
+    process = bench.start()
+    while len(list(told.iterdir())) < places_here():
+        assert process.poll() is None
+        time.sleep(0.05)
+    pids = tuple(int(path.name) for path in told.iterdir())
+    end(process, number)
+    assert_gone(pids)
+    assert sorted(int(path.name) for path in told.iterdir()) == sorted(pids)
 
 
 def leftovers(bench: Bench) -> list[str]:

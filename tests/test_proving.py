@@ -228,7 +228,10 @@ def test_a_clean_copy_is_not_the_image_that_built(bench: Bench) -> None:
     assert ran.code == 0, ran.text
 
 
-GROUNDS = {"here": HERE, "bookworm": {"name": "here", "image": "debian:bookworm", "pre-command": PREPARE}}
+GROUNDS: Mapping[str, Mapping[str, Any]] = {
+    "here": HERE,
+    "bookworm": {"name": "here", "image": "debian:bookworm", "pre-command": PREPARE},
+}
 
 
 @pytest.mark.engine
