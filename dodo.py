@@ -21,14 +21,14 @@ from doit import create_after
 sys.path.insert(0, str(Path(__file__).parent))
 
 from builders import bridge, generations, pipeline, report, standing
-from builders.errors import ConfigurationError, PublishError, StoreError, WheelyardError
+from builders.errors import ConfigurationError, PublishError, ResolutionError, StoreError, WheelyardError
 from builders.plan import Step
 from builders.platforms import Platform, read_workspace
 from builders.progress import Progress
 from builders.run import Run
 from builders.stopping import at_stop
 from builders.store import Record, write_file
-from builders.summary import Summary
+from builders.summary import Summary, counted
 from builders.terminal import visible
 from builders.yard import Yard
 
@@ -130,8 +130,8 @@ def task_index() -> Iterator[Task]:
 
 def task_upgrade() -> Task:
     """Look at the images again and resolve anew, newest allowed versions (--package NAME: of that one)"""
-    package = {"name": "package", "short": "p", "long": "package", "type": list, "default": []}
-    return {"actions": [bridge.guarded(upgrade)], "params": [package], "io": {"capture": False}, "uptodate": [False]}
+    package = {"name": "package", "short": "p", "long": "package", "type": list, "default": [], "help": "a project"}
+    return _task(upgrade, params=[package], uptodate=[False])
 
 
 def task_verify() -> Task:
@@ -146,15 +146,15 @@ def task_generations() -> Task:
 
 def task_rollback() -> Task:
     """Bring the tree of an earlier generation back (--to NUMBER: of that one)"""
-    to = {"name": "to", "long": "to", "type": int, "default": 0, "help": "a number that `doit generations` shows"}
-    return {"actions": [bridge.guarded(rollback)], "params": [to], "io": {"capture": False}, "uptodate": [False]}
+    to = {"name": "to", "long": "to", "type": int, "default": None, "help": "a number that `doit generations` shows"}
+    return _task(rollback, params=[to], uptodate=[False])
 
 
 def task_prune() -> Task:
     """Remove what is no longer asked for (--keep N generations, --dry-run: only say what)"""
     keep = {"name": "keep", "long": "keep", "type": int, "default": 1, "help": "generations that stay whole"}
     dry = {"name": "dry_run", "long": "dry-run", "type": bool, "default": False, "help": "remove nothing"}
-    return {"actions": [bridge.guarded(prune)], "params": [keep, dry], "io": {"capture": False}, "uptodate": [False]}
+    return _task(prune, params=[keep, dry], uptodate=[False])
 
 
 # --- what actions do beyond one platform ----------------------------------------------------------------------------
@@ -173,8 +173,13 @@ def complete(platform: Platform) -> None:
 
 
 def upgrade(package: list[str]) -> None:
-    """Move the locks."""
-    RUN.renew(tuple(package) or True)
+    """Move the locks, and say which way."""
+    lines, failed = RUN.renew(tuple(package) or True)
+    for line in lines:
+        _answer(line)
+    if failed:
+        raise ResolutionError("\n".join(failed))
+    _answer("run doit to get what moved" if lines else "nothing moved")
 
 
 def verify() -> None:
@@ -201,17 +206,20 @@ def show_generations() -> None:
     before = None
     for one in generations.generations(YARD):
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.at))
-        _answer(f"generation {one.number}  {when}  {len(one.asked_for())} wheels")
+        like = f"  {one.like} again" if one.like else ""
+        _answer(f"generation {one.number}  {when}  {counted(len(one.asked_for()), 'wheel')}{like}")
         for line in generations.differences(before, one, YARD):
             _answer(f"  {line}")
         before = one
+    if before is None:
+        _answer("there is no generation yet: nothing was published")
 
 
-def rollback(to: int) -> None:
+def rollback(to: int | None) -> None:
     """The tree as it was; the next doit goes forward again, unless requirements and locks went back as well."""
-    one = generations.roll_back(YARD, to or None)
+    one = generations.roll_back(YARD, to)
     TREE.publish()
-    _answer(f"public/ is generation {one.number} again")
+    _answer(f"public/ is generation {one.like or one.number} again")
 
 
 def prune(keep: int, dry_run: bool) -> None:
@@ -224,7 +232,8 @@ def prune(keep: int, dry_run: bool) -> None:
         generations.forget(YARD, pruned)
         TREE.publish()
         generations.remove(YARD, pruned)
-    _answer(f"{verb} {len(pruned.fingerprints)} wheels, {len(pruned.blobs)} files, {pruned.bytes} bytes")
+    wheels, files = counted(len(pruned.fingerprints), "wheel"), counted(len(pruned.blobs), "file")
+    _answer(f"{verb} {wheels}, {files}, {pruned.bytes} bytes")
 
 
 class Tree:
@@ -243,7 +252,10 @@ class Tree:
             kept = json.loads(self._kept.read_bytes())
         except (OSError, ValueError):
             return False
-        return bool(kept["state"] == self._state() and is_current(PUBLIC, kept["manifest"]))
+        try:
+            return bool(kept["state"] == self._state() and is_current(PUBLIC, kept["manifest"]))
+        except StoreError:  # what is complete cannot be read: who publishes says so
+            return False
 
     def distrust(self) -> None:
         """The next publication looks at every byte."""

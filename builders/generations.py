@@ -2,6 +2,7 @@
 
     generations/000007.json   when, and every platform as it was complete then; written before the tree is
 
+A rollback is a generation too, one that says which earlier one it is `like`: the next goes back from there.
 Publishing only ever adds. `prune` is the one way in which wheels leave the tree and the store.
 """
 
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from builders.errors import StoreError
 from builders.pipeline import Completed, all_completed, completed_from, forget_completed, keep_completed, kept_plan
@@ -21,11 +23,15 @@ from builders.yard import Yard
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Generation:
-    """One publication: its number, when it was made (seconds since 1970), and every platform as it was then."""
+    """One publication: its number, when it was made (seconds since 1970), and every platform as it was then.
+
+    `like` is the number of the one that a rollback brought back, or 0.
+    """
 
     number: int
     at: float
     platforms: tuple[Completed, ...]
+    like: int = 0
 
     def wheels(self) -> frozenset[str]:
         """Fingerprints of everything that it published."""
@@ -53,36 +59,54 @@ class Pruned:
 
 def generations(yard: Yard) -> tuple[Generation, ...]:
     """All generations, oldest first."""
-    paths = sorted((yard.folder / "generations").glob("*.json"))
-    return tuple(_read(path) for path in paths)
+    return tuple(map(_read, _paths(yard)))
+
+
+def _paths(yard: Yard) -> list[Path]:
+    return sorted((yard.folder / "generations").glob("*.json"))
 
 
 def remember(yard: Yard, platforms: Sequence[Completed]) -> None:
     """Write a generation, unless the newest one says the same."""
-    known = generations(yard)
-    if known and known[-1].platforms == tuple(platforms):
-        return
-    number = known[-1].number + 1 if known else 1
-    _write(yard, number, round(time.time(), 3), platforms)
+    paths = _paths(yard)
+    newest = _read(paths[-1]) if paths else None
+    if newest is None or newest.platforms != tuple(platforms):
+        _write(yard, _next(newest, platforms))
 
 
-def _write(yard: Yard, number: int, at: float, platforms: Sequence[Completed]) -> None:
-    content = {"at": at, "platforms": [asdict(platform) for platform in platforms]}
-    write_file(_path(yard, number), json.dumps(content, sort_keys=True).encode())
+def _next(newest: Generation | None, platforms: Sequence[Completed], like: int = 0) -> Generation:
+    number = newest.number + 1 if newest else 1
+    return Generation(number=number, at=round(time.time(), 3), platforms=tuple(platforms), like=like)
+
+
+def _write(yard: Yard, one: Generation) -> None:
+    content: dict[str, Any] = {"at": one.at, "platforms": [asdict(platform) for platform in one.platforms]}
+    if one.like:
+        content["like"] = one.like
+    write_file(_path(yard, one.number), json.dumps(content, sort_keys=True).encode())
 
 
 def roll_back(yard: Yard, number: int | None) -> Generation:
-    """Make an earlier generation (by default the one before the newest) what is complete; the caller publishes it."""
+    """Make an earlier generation what is complete, by default the one before the present; the caller publishes it."""
     known = generations(yard)
-    wanted = [one for one in known if one.number == number] if number else known[-2:-1]
+    wanted = [one for one in known if one.number == number] if number is not None else _before(known)
     if not wanted:
         numbers = ", ".join(str(one.number) for one in known) or "none"
-        raise StoreError(f"there is no generation {number or 'before this one'}", hint=f"there are: {numbers}")
+        which = "before this one" if number is None else number
+        raise StoreError(f"there is no generation {which}", hint=f"there are: {numbers}")
     missing = (wanted[0].wheels() | wanted[0].asked_for()) - yard.store.finished()
     if missing:
         raise StoreError(f"generation {wanted[0].number} cannot come back: {len(missing)} of its wheels were pruned")
+    if wanted[0].platforms != known[-1].platforms:
+        _write(yard, _next(known[-1], wanted[0].platforms, like=wanted[0].like or wanted[0].number))
     _restore(yard, wanted[0])
     return wanted[0]
+
+
+def _before(known: Sequence[Generation]) -> list[Generation]:
+    """The one to go back to, if there is one: going back twice goes back by two."""
+    present = (known[-1].like or known[-1].number) if known else 0
+    return [one for one in known if one.number < present][-1:]
 
 
 def _restore(yard: Yard, generation: Generation) -> None:
@@ -128,6 +152,7 @@ def what_to_prune(yard: Yard, *, keep: int) -> Pruned:
     blobs = _unused_blobs(yard, kept, {step.file.sha256 for plan in plans for step in plan.steps})
     return Pruned(
         lines=(
+            *_left_behind(known, recent),
             *_unlisted(yard, before, asked, wanted),
             *(f"{one.filename}  {one.size} bytes  {_since(one, known)}" for one in sorted(gone, key=_by_file)),
         ),
@@ -147,6 +172,13 @@ def _recent(known: Sequence[Generation], keep: int, declared: set[str]) -> tuple
         else one
         for one in known[-max(keep, 1) :]
     )
+
+
+def _left_behind(known: Sequence[Generation], recent: Sequence[Generation]) -> Iterator[str]:
+    numbers = [one.number for one in known[: len(known) - len(recent)]]
+    if numbers:
+        which = f"generation {numbers[0]}" if len(numbers) == 1 else f"generations {numbers[0]} to {numbers[-1]}"
+        yield f"{which}  no rollback to there any more"
 
 
 def _unlisted(
@@ -172,7 +204,7 @@ def forget(yard: Yard, pruned: Pruned) -> None:
         if platform.name not in names:
             forget_completed(yard, platform.name)
     for one in pruned.generations:
-        _write(yard, one.number, one.at, one.platforms)
+        _write(yard, one)
     numbers = {one.number for one in pruned.generations}
     for one in generations(yard):
         if one.number not in numbers:
@@ -200,7 +232,7 @@ def _since(record: Record, known: Sequence[Generation]) -> str:
     """The time of the first generation after the last that asked for it."""
     asked = [index for index, one in enumerate(known) if record.fingerprint in one.asked_for()]
     if not asked:
-        return "never published"
+        return "in no generation that is left"
     after = known[asked[-1] + 1 :]
     return f"not asked for since {_day(after[0].at)}" if after else "not asked for any more"
 
@@ -226,7 +258,9 @@ def _read(path: Path) -> Generation:
     try:
         values = json.loads(path.read_bytes())
         platforms = tuple(completed_from(one) for one in values["platforms"])
-        return Generation(number=int(path.stem), at=float(values["at"]), platforms=platforms)
+        return Generation(
+            number=int(path.stem), at=float(values["at"]), platforms=platforms, like=int(values.get("like", 0))
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"{path} is not a generation: {error}", hint="delete that file; the tree is not touched"

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.errors import BuildError
+from builders.errors import BuildError, StoreError
 from builders.facts import Facts, probe
 from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from_json, plan_to_json
 from builders.platforms import Platform
@@ -212,11 +212,18 @@ def _asked_for(platform: Platform, plan: Plan) -> dict[str, Any]:
 
 
 def completed_platform(yard: Yard, name: str) -> Completed | None:
-    """A platform as it was last complete, or None."""
+    """A platform as it was last complete, or None; StoreError where that cannot be read any more."""
+    path = _completed_file(yard, name)
     try:
-        return completed_from(json.loads(_completed_file(yard, name).read_bytes()))
+        return completed_from(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{path} cannot be read: {error}",
+            hint="bring it back with `doit rollback --to NUMBER` (`doit generations` lists them); or delete it and run "
+            "`doit`: the platform is completed anew, and what no set asks for any more leaves the tree",
+        ) from error
 
 
 def completed_from(values: Mapping[str, Any]) -> Completed:

@@ -59,6 +59,23 @@ class Plan:
         return {step.fingerprint: step for step in self.steps}
 
 
+def moved(before: Plan, after: Plan) -> list[str]:
+    """What a new lock changed, a line for each project, `cffi 1.17.1 → 2.0.0`. There may be none, or several."""
+    old, new = _versions(before), _versions(after)
+    return [
+        f"{project} {' '.join(old.get(project, ['(none)']))} → {' '.join(new.get(project, ['(none)']))}"
+        for project in sorted(old.keys() | new.keys())
+        if old.get(project) != new.get(project)
+    ]
+
+
+def _versions(plan: Plan) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for step in plan.steps:
+        found.setdefault(step.project, set()).add(step.version)
+    return {project: sorted(versions) for project, versions in found.items()}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ground:
     """What every step of a platform stands on."""

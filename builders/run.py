@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from builders import pipeline
-from builders.errors import BuildError, EngineError
-from builders.plan import Plan, Step
+from builders.errors import BuildError, ConfigurationError, EngineError, StoreError, WheelyardError
+from builders.plan import Plan, Step, moved
 from builders.platforms import Platform
 from builders.yard import Yard
 
@@ -41,11 +41,28 @@ class Run:
             except EngineError as error:
                 self._skip(platform, error)
 
-    def renew(self, upgrade: Upgrade) -> None:
-        """Look at every platform again, and lock it anew."""
+    def renew(self, upgrade: Upgrade) -> tuple[list[str], list[str]]:
+        """Look at every platform again, and lock it anew: lines on what moved, and on what went wrong."""
+        kept = {one.name: pipeline.kept_plan(self.yard, one) for one in self.yard.workspace.platforms}
+        if isinstance(upgrade, tuple):
+            _refuse_unlocked(upgrade, kept.values())
+        lines: list[str] = []
+        failed: list[str] = []
         for platform in self.yard.workspace.platforms:
-            self.know(platform)
-            self.lock(platform, upgrade=upgrade)
+            try:
+                self.know(platform)
+                self.lock(platform, upgrade=upgrade)
+            except WheelyardError as error:
+                failed.append(f"{platform.name}: {error}")
+                continue
+            before, after = kept[platform.name], self.plans.get(platform.name)
+            if platform.name in self.skipped:
+                lines.append(f"{platform.name}  skipped: {self.skipped[platform.name]}")
+            elif before and after:
+                lines += [f"{platform.name}  {line}" for line in moved(before, after)]
+            elif after:
+                lines.append(f"{platform.name}  locked for the first time")
+        return lines, failed
 
     def make(self, platform: Platform, step: Step) -> None:
         """One wheel."""
@@ -92,7 +109,10 @@ class Run:
     def is_complete(self, platform: Platform) -> bool:
         """Whether the platform is stated as complete with just the plan that it has now, and proven if it is to be."""
         plan = self.plan(platform)
-        if plan is None or not pipeline.is_complete(self.yard, platform, plan):
+        try:
+            if plan is None or not pipeline.is_complete(self.yard, platform, plan):
+                return False
+        except StoreError:  # who completes it says so
             return False
         return not platform.prove or pipeline.is_proven(self.yard, platform, plan)
 
@@ -138,3 +158,18 @@ class Run:
         if not platform.optional:
             raise error
         self.skipped[platform.name] = error.reason
+
+
+def _refuse_unlocked(names: Iterable[str], plans: Iterable[Plan | None]) -> None:
+    """A name that no lock has moves nothing: most likely it is misspelt."""
+    from packaging.utils import canonicalize_name
+
+    from builders.settings import did_you_mean
+
+    known = {step.project for plan in plans if plan for step in plan.steps}
+    unknown = [name for name in names if canonicalize_name(name) not in known]
+    if known and unknown:
+        raise ConfigurationError(
+            "\n".join(f"no lock names {name!r}{did_you_mean(name, sorted(known))}" for name in unknown),
+            hint="nothing was moved",
+        )

@@ -78,7 +78,7 @@ def _nothing_happened(summary: Summary) -> bool:
 def _short(summary: Summary) -> Iterator[str]:
     complete = sum(platform.state == "complete" for platform in summary.platforms)
     tree = f", tree {visible(summary.tree)}" if summary.tree else ""
-    yield f"nothing to do: {_count(complete, 'platform')}, {_count(summary.reused.wheels, 'wheel')}{tree}"
+    yield f"nothing to do: {counted(complete, 'platform')}, {counted(summary.reused.wheels, 'wheel')}{tree}"
     skipped = [platform for platform in summary.platforms if platform.state == "skipped"]
     if skipped:
         yield "skipped: " + ", ".join(f"{visible(one.name)} ({visible(one.reason)})" for one in skipped)
@@ -110,14 +110,14 @@ def _amounts(summary: Summary) -> str:
     named = (("fetched", summary.fetched), ("built", summary.built), ("reused", summary.reused))
     parts = [f"{tally.wheels} {name}{_bytes(tally)}" for name, tally in named if tally.wheels]
     total = sum(tally.wheels for _, tally in named)
-    wheels = f"{_count(total, 'wheel')}: {', '.join(parts)}, in" if total else "took"
+    wheels = f"{counted(total, 'wheel')}: {', '.join(parts)}, in" if total else "took"
     return f"{wheels} {duration(summary.seconds)}"
 
 
 def _failures(failures: tuple[Failure, ...], paint: _Paint) -> Iterator[str]:
     if failures:
         yield ""
-        yield paint(f"{_count(len(failures), 'step')} failed", "failed")
+        yield paint(f"{counted(len(failures), 'step')} failed", "failed")
     for failure in sorted(failures, key=lambda one: one.step):
         yield ""
         yield from _failure(failure, paint)
@@ -139,7 +139,8 @@ def _bytes(tally: Tally) -> str:
     return f" ({size_of(tally.bytes)})" if tally.bytes else ""
 
 
-def _count(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
+    """So many of them, in words: `1 wheel`, `2 wheels`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -144,7 +145,35 @@ def test_rollback_brings_the_tree_back(mine: Bench, trees: list[dict[str, str]])
     assert contents(mine.root / "public") == trees[2]
 
 
-@pytest.mark.parametrize("words", [("--to", "7"), ("--to", "-1")])
+def test_twice_goes_back_by_two(mine: Bench, trees: list[dict[str, str]]) -> None:
+    """And no further than to the first; what comes after stands on that."""
+    for count in (2, 1):
+        assert f"public/ is generation {count} again" in done(mine.doit("rollback")).out
+        assert contents(mine.root / "public") == trees[count - 1]
+    assert "there is no generation before this one" in refused(mine.doit("rollback")).out
+    listed = done(mine.doit("generations")).out
+    assert re.findall(r"^generation (\d).*  (\d) again$", listed, re.MULTILINE) == [("4", "2"), ("5", "1")]
+    done(mine.doit())
+    assert "public/ is generation 1 again" in done(mine.doit("rollback")).out
+    assert contents(mine.root / "public") == trees[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": 1}', b"\xff"])
+def test_a_damaged_state_is_told_and_brought_back(mine: Bench, trees: list[dict[str, str]], content: bytes) -> None:
+    """What is complete cannot be read: nothing is published, every question is answered, and a rollback mends it."""
+    state = mine.root / ".wheelyard/completed/here.json"
+    state.write_bytes(content)
+    done(mine.doit("list"))
+    ran = refused(mine.doit())
+    assert f"{state} cannot be read" in ran.out, ran.text
+    assert contents(mine.root / "public") == trees[2]
+    assert "public/ is generation 3 again" in done(mine.doit("rollback", "--to", "3")).out
+    done(mine.doit())
+    assert contents(mine.root / "public") == trees[2]
+    assert_whole(mine)
+
+
+@pytest.mark.parametrize("words", [("--to", "7"), ("--to", "-1"), ("--to", "0")])
 def test_an_unknown_generation(mine: Bench, words: tuple[str, ...]) -> None:
     """It is said which there are, and nothing changes."""
     before = on_disk(mine.root / "public"), on_disk(mine.root / ".wheelyard/completed")
@@ -159,6 +188,7 @@ def test_nothing_to_go_back_to(bench: Bench) -> None:
     make_wheel(bench.root / "vendor", "beta")
     declare(bench, here=["beta"])
     assert "there are: none" in refused(bench.doit("rollback")).out
+    assert "there is no generation yet" in done(bench.doit("generations")).out
     done(bench.doit())
     before = on_disk(bench.root / "public")
     assert "there are: 1" in refused(bench.doit("rollback")).out
@@ -179,12 +209,13 @@ def test_a_platform_that_came_later_goes_with_a_rollback(mine: Bench, trees: lis
 
 
 def test_a_dry_run_says_what_and_removes_nothing(mine: Bench) -> None:
-    """Each wheel with its size and since when nobody asks for it, and the sum; what then goes is just that."""
+    """Generations, each wheel with its size and since when nobody asks for it, the sum; what then goes is just that."""
     before = contents(mine.root)
     ran = done(mine.doit("prune", "--dry-run"))
     lines = [line for line in ran.out.splitlines() if line.startswith("would remove")]
-    assert [line.split()[2] for line in lines[:-1]] == [name("alpha"), name("alpha", "2.0")]
-    assert all("bytes  not asked for since 20" in line for line in lines[:-1])
+    assert "generations 1 to 2  no rollback to there any more" in lines[0]
+    assert [line.split()[2] for line in lines[1:-1]] == [name("alpha"), name("alpha", "2.0")]
+    assert all("bytes  not asked for since 20" in line for line in lines[1:-1])
     assert {path for path, one in contents(mine.root).items() if before.get(path) != one} <= {".wheelyard/lock"}
     real = done(mine.doit("prune"))
     told = [line.removeprefix("removed") for line in real.out.splitlines() if line.startswith("removed")]

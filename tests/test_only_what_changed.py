@@ -167,12 +167,44 @@ def test_a_lock_moves_only_when_told_to(bench: Bench) -> None:
     assert bench.doit("lock:here").code == 0
     assert versions(bench) == {"alpha": "1.0", "beta": "1.0", "gamma": "2.0"}
     release("3.0")
-    assert bench.doit("upgrade", "--package", "beta").code == 0
+    ran = bench.doit("upgrade", "--package", "Beta")
+    assert ran.code == 0, ran.text
+    assert "here  beta 1.0 → 3.0\nrun doit to get what moved" in ran.out, ran.text
     assert versions(bench) == {"alpha": "1.0", "beta": "3.0", "gamma": "2.0"}
-    assert bench.doit("upgrade").code == 0
+    ran = bench.doit("upgrade")
+    assert ran.code == 0, ran.text
+    assert "here  alpha 1.0 → 3.0\nhere  gamma 2.0 → 3.0\nrun doit" in ran.out, ran.text
     assert versions(bench) == {"alpha": "3.0", "beta": "3.0", "gamma": "3.0"}
+    assert "nothing moved" in bench.doit("upgrade").out
     assert bench.doit().code == 0
     assert {"alpha-3.0-py3-none-any.whl", "alpha-1.0-py3-none-any.whl"} <= set(bench.flat("here"))
+
+
+def test_an_upgrade_of_what_no_lock_names(bench: Bench) -> None:
+    """It is most likely misspelt: words, and no lock moves."""
+    for version in ("1.0", "2.0"):
+        make_wheel(bench.root / "vendor", "gamma", version)
+    declare(bench, "gamma<2")
+    assert bench.doit("lock:here").code == 0
+    declare(bench, "gamma")
+    before = locks(bench)
+    ran = bench.doit("upgrade", "--package", "gama")
+    assert ran.code != 0
+    assert "no lock names 'gama'; did you mean 'gamma'?" in ran.out, ran.text
+    assert locks(bench) == before
+
+
+def test_an_upgrade_that_one_platform_cannot_follow(bench: Bench) -> None:
+    """The others move all the same, and what failed is said with its platform's name."""
+    make_wheel(bench.root / "vendor", "alpha")
+    platforms = [{**HERE, "name": name, "packages": [asked]} for name, asked in (("bad", "alpha>9"), ("good", "alpha"))]
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    ran = bench.doit("upgrade")
+    assert ran.code != 0
+    assert "good  locked for the first time" in ran.out, ran.text
+    assert "bad: " in ran.out, ran.text
+    assert (bench.root / "locks/good/packages.pylock.toml").exists()
+    assert "Traceback" not in ran.text
 
 
 @pytest.mark.parametrize("same_size", [True, False])
