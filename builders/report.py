@@ -11,6 +11,8 @@ from builders.run import Run
 from builders.summary import Failure, PlatformState, Summary
 from builders.yard import Yard
 
+_MOST_LINES = 6  # of one failure, where a page has all of them
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ran:
@@ -47,6 +49,8 @@ def _one_line(text: str) -> str:
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
     if any(line.startswith("Traceback ") for line in lines):
         return lines[-1]
+    if (more := len(lines) - _MOST_LINES) > 0:
+        lines[_MOST_LINES // 2 : -_MOST_LINES // 2] = [f"and {more} more lines, which stand above"]
     return " ".join(line if line[-1] in ".,;:" else f"{line};" for line in lines).removesuffix(";")
 
 

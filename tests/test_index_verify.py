@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -63,6 +65,16 @@ def sign(public: Path, *paths: str) -> Path:
         manifest["paths"][name] = {"size": len(data), "sha256": sha256(data).hexdigest()}
     (public / "manifest.json").write_text(json.dumps(manifest))
     return public
+
+
+def spoilt(data: bytes) -> bytes:
+    """A wheel whose METADATA is stored compressed, and is no such thing."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        info = archive.getinfo("foo-1.0.dist-info/METADATA")
+    start = info.header_offset + 30 + len(info.filename)
+    packed = bytearray(data)
+    packed[start : start + 4] = b"\xff" * 4
+    return bytes(packed)
 
 
 def link(public: Path, path: str, target: str) -> Path:
@@ -219,6 +231,34 @@ ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda public: edit(public, "index.html", r'href="old/simple/', 'href="young/simple/'),
         r"index.html: links to young/simple/index.html, which is not there",
     ),
+    "a URL that is none": (
+        lambda public: edit(public, "simple/foo/index.html", 'href="../../files', 'href="http://[files'),
+        r"simple/foo/index.html: links to 'http://\[files.*outside the tree",
+    ),
+    "markup that Python's parser gives up on": (
+        lambda public: edit(public, "simple/foo/index.html", "</html>", "<![x[a]]></html>"),
+        r"simple/foo/index.html: is no HTML",
+    ),
+    "JSON without an end": (
+        lambda public: edit(public, "simple/foo/index.v1_json", '"files":', f'"files":{"[" * 200_000}'),
+        r"simple/foo/index.v1_json: is not the JSON that it should be",
+    ),
+    "a size of 5,000 digits": (
+        lambda public: edit(public, "simple/foo/index.v1_json", r'"size":\d+', f'"size":"{"9" * 5000}"'),
+        r"simple/foo/index.v1_json: foo-1.0-py3-none-any.whl: has \d+ bytes, and the page says 9+$",
+    ),
+    "a table without an end": (
+        lambda public: edit(public, "index.html", '"projects":', f'"projects":{"[" * 200_000}'),
+        r"index.html: has no table of projects",
+    ),
+    "a wheel whose METADATA does not unpack": (
+        lambda public: [
+            path := wheel(public),
+            path.write_bytes(spoilt(path.read_bytes())),
+            sign(public, path.relative_to(public).as_posix()),
+        ],
+        r"foo-1.0-py3-none-any.whl: cannot be read as a wheel",
+    ),
     "a wheel under another hash": (
         lambda public: [
             path := wheel(public, "bar-1.0+local.1"),
@@ -238,12 +278,20 @@ def test_what_is_altered_is_found(public: Path, name: str) -> None:
     assert any(re.search(expected, finding, re.DOTALL) for finding in verify(public)), verify(public)
 
 
-def test_control_sequences_of_a_name_are_not_printed(public: Path) -> None:
-    """A finding is for a terminal."""
-    (public / "x\x1b[2J\n").write_text("")
+@pytest.mark.parametrize("name", ["x\x1b[2J\n", "x\udcff"])
+def test_control_sequences_of_a_name_are_not_printed(public: Path, name: str) -> None:
+    """A finding is for a terminal, and a line of its own."""
+    (public / name).write_text("")
     [finding] = verify(public)
-    assert "\x1b" not in finding
-    assert "\n" not in finding
+    assert finding.isprintable()
+
+
+def test_a_link_in_the_manifest_that_leads_to_no_path(public: Path) -> None:
+    """It is as good as none."""
+    manifest = json.loads((public / "manifest.json").read_text())
+    manifest["paths"]["old/foo-1.0-py3-none-any.whl"] = {"link": 7}
+    (public / "manifest.json").write_text(json.dumps(manifest))
+    assert verify(public) == ["old/foo-1.0-py3-none-any.whl: nothing points to it: it is not in the manifest"]
 
 
 def test_what_cannot_be_read_is_a_finding(public: Path) -> None:
