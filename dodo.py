@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -246,16 +246,19 @@ class Tree:
 
     def is_current(self) -> bool:
         """Whether public/ is what was last published, and that was all that is complete."""
+        try:
+            return self._is(pipeline.all_completed(YARD))
+        except StoreError:  # what is complete cannot be read: who publishes says so
+            return False
+
+    def _is(self, completed: Sequence[pipeline.Completed]) -> bool:
         from index.publish import is_current
 
         try:
             kept = json.loads(self._kept.read_bytes())
         except (OSError, ValueError):
             return False
-        try:
-            return bool(kept["state"] == self._state() and is_current(PUBLIC, kept["manifest"]))
-        except StoreError:  # what is complete cannot be read: who publishes says so
-            return False
+        return bool(kept["state"] == _state(completed) and is_current(PUBLIC, kept["manifest"]))
 
     def distrust(self) -> None:
         """The next publication looks at every byte."""
@@ -264,54 +267,56 @@ class Tree:
     def publish(self) -> None:
         """Bring public/ up to what is complete; one thread at a time."""
         from index.errors import TreeError
+
+        with YARD.alone("publish"):
+            completed = pipeline.all_completed(YARD)
+            if self._is(completed) or not (PUBLIC.exists() or completed):
+                return
+            with YARD.progress.during("public", "PUBLISH"):
+                try:
+                    self._bring_up(completed)
+                except TreeError as error:
+                    raise PublishError(error.reason, hint=error.hint) from error
+
+    def _bring_up(self, completed: Sequence[pipeline.Completed]) -> None:
         from index.looking import looking
         from index.memo import read_memo
         from index.publish import publish
         from index.tree import tree
 
-        with YARD.once("publish"):
-            if self.is_current() or not (PUBLIC.exists() or pipeline.all_completed(YARD)):
-                return
-            YARD.progress.begin("public", "PUBLISH", platform="public")
-            try:
-                state = self._state()
-                generations.remember(YARD, pipeline.all_completed(YARD))
-                memo = read_memo(self._memo)
-                with looking(PUBLIC, memo) as looked:
-                    made = tree(
-                        self._platforms(),
-                        url=WORKSPACE.publish_url,
-                        metadata=self._metadata,
-                        incomplete=standing.incomplete(YARD),
-                        memo=memo,
-                    )
-                    published = publish(
-                        PUBLIC,
-                        made,
-                        blob=YARD.store.blob_name,
-                        memo=self._memo,
-                        looked=looked,
-                        thorough=not self._kept.exists(),
-                    )
-            except TreeError as error:
-                YARD.progress.done("public", outcome="failed")
-                raise PublishError(error.reason, hint=error.hint) from error
-            self.decisions = tuple(decision.text for decision in made.decisions)
-            write_file(self._kept, json.dumps({"state": state, "manifest": published.manifest}).encode())
-            YARD.progress.done("public", outcome="done")
+        state = _state(completed)
+        generations.remember(YARD, completed)
+        memo = read_memo(self._memo)
+        with looking(PUBLIC, memo) as looked:
+            made = tree(
+                _platforms(completed),
+                url=WORKSPACE.publish_url,
+                metadata=lambda sha256: YARD.store.blob(sha256).read_bytes(),
+                incomplete=standing.incomplete(YARD),
+                memo=memo,
+            )
+            published = publish(
+                PUBLIC,
+                made,
+                blob=YARD.store.blob_name,
+                memo=self._memo,
+                looked=looked,
+                thorough=not self._kept.exists(),
+            )
+        self.decisions = tuple(decision.text for decision in made.decisions)
+        write_file(self._kept, json.dumps({"state": state, "manifest": published.manifest}).encode())
 
-    def _state(self) -> str:
-        states = [repr(WORKSPACE.publish_url), standing.digest(YARD), *map(repr, pipeline.all_completed(YARD))]
-        return hashlib.sha256("\n".join(states).encode()).hexdigest()
 
-    def _metadata(self, sha256: str) -> bytes:
-        return YARD.store.blob(sha256).read_bytes()
+def _state(completed: Sequence[pipeline.Completed]) -> str:
+    """Hash of all that the tree is made from."""
+    states = [repr(WORKSPACE.publish_url), standing.digest(YARD), *map(repr, completed)]
+    return hashlib.sha256("\n".join(states).encode()).hexdigest()
 
-    def _platforms(self) -> list[PublishedPlatform]:
-        completed = pipeline.all_completed(YARD)
-        records = YARD.store.needed_records(step for one in completed for step in one.steps()).__getitem__
-        stands = standing.standings(YARD, completed, records)
-        return [_published(one, records, stands[one.name]) for one in completed]
+
+def _platforms(completed: Sequence[pipeline.Completed]) -> list[PublishedPlatform]:
+    records = YARD.store.needed_records(step for one in completed for step in one.steps()).__getitem__
+    stands = standing.standings(YARD, completed, records)
+    return [_published(one, records, stands[one.name]) for one in completed]
 
 
 def _published(

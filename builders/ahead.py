@@ -38,7 +38,7 @@ class Ahead:
     def wanted(self, file: IndexFile) -> None:
         """The resolver looks at this file. Returns at once; called from the gateway's threads."""
         project = projects_of(file.filename)[0]
-        with self._yard.once("ahead"):
+        with self._yard.alone("ahead"):
             if file.filename in self._seen or not self._worthwhile(file, project):
                 return
             self._seen.add(file.filename)

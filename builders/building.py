@@ -85,7 +85,7 @@ def ask(building: Building) -> tuple[str, ...]:
     A backend that fails here says nothing. A build that fails is remembered in the yard for its own step to tell.
     """
     yard, step = building.yard, building.step
-    with yard.once(step.fingerprint), yard.build_places.taken(building.size):
+    with yard.alone(step.fingerprint), yard.build_places.taken(building.size):
         go_on = yard.goes_on and yard.store.record(step.fingerprint) is None
         if go_on:
             yard.progress.begin(building.label, "BUILD", platform=step.platform)

@@ -39,7 +39,7 @@ def environment_inputs(
         return _wheels(yard, records)
     archive = yard.folder / "work" / "environments" / f"{environment_key(ground, settings, records)}.tar"
     base = environment_key(ground, settings, ())
-    with yard.once(f"environments {base}"):
+    with yard.alone(f"environments {base}"):
         made = archive.is_file() or _make(yard, ground, executor, records, archive, base)
     return (Input(name=commands.PACKED, content=archive),) if made else _wheels(yard, records)
 

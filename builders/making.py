@@ -20,7 +20,7 @@ from builders.yard import Yard
 
 def obtain(yard: Yard, ground: Ground, step: Step, others: Mapping[str, Step]) -> Record:
     """The record of a step, made now if the store has none. `others`: by fingerprint, the steps it builds with."""
-    with yard.once(step.fingerprint):
+    with yard.alone(step.fingerprint):
         record = yard.store.record(step.fingerprint)
         if record is not None:
             yard.progress.done(f"{step.platform}/{step.name}", outcome="reused", size=record.size)
@@ -45,7 +45,7 @@ def _make(yard: Yard, ground: Ground, step: Step, environment: list[Record]) -> 
 
 def fetch_blob(yard: Yard, file: LockedFile, *, label: str) -> Path:
     """A locked file's bytes in the store, fetched when they are not there: once for all platforms."""
-    with yard.once(f"blob {file.sha256}"):
+    with yard.alone(f"blob {file.sha256}"):
         blob = yard.store.blob(file.sha256)
         if not blob.is_file():
             incoming = yard.store.scratch() / f"{file.sha256}.fetch"
@@ -67,7 +67,7 @@ def locate(file: LockedFile) -> Url:
 
 def read_fetched(yard: Yard, file: LockedFile, *, label: str) -> WheelFile:
     """A locked wheel, fetched and strictly read: once in a run, however many steps and guesses ask for it."""
-    with yard.once(f"read {file.filename} {file.sha256}"):
+    with yard.alone(f"read {file.filename} {file.sha256}"):
         key = file.filename, file.sha256
         if key not in yard.readings:
             yard.readings[key] = read_large_wheel(fetch_blob(yard, file, label=label), filename=file.filename)

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from html import unescape
 from html.parser import HTMLParser
@@ -225,9 +225,11 @@ def _file(filename: str, url: Url, fields: Mapping[str, object]) -> IndexFile | 
 
 
 def _time(value: object) -> str | None:
+    """In whole seconds of UTC, as it will stand in a lock: what is fetched ahead of that is known again by it."""
     try:
-        return value if isinstance(value, str) and datetime.fromisoformat(value) else None
-    except ValueError:
+        said = datetime.fromisoformat(value)  # type: ignore[arg-type]
+        return said.replace(tzinfo=said.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

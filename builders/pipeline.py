@@ -51,14 +51,9 @@ class Completed:
 
 def know_platform(yard: Yard, platform: Platform) -> Facts:
     """Prepare the platform's image if it has one, and probe it; what was known before is looked up again."""
-    yard.progress.begin(platform.name, "IMAGE", platform=platform.name)
-    try:
+    with yard.progress.during(platform.name, "IMAGE"):
         facts = _probe_host(yard, platform) if platform.host else _probe_image(yard, platform)
         yard.keep_facts(platform, facts)
-    except BaseException:
-        yard.progress.done(platform.name, outcome="failed")
-        raise
-    yard.progress.done(platform.name, outcome="done")
     return facts
 
 
@@ -74,7 +69,7 @@ def _probe_image(yard: Yard, platform: Platform) -> Facts:
     from builders.images import base_image, prepared_image
 
     assert platform.image is not None  # a platform has an image or is a host
-    with yard.once(f"image {platform.image} {platform.arch} {platform.pre_command}"):
+    with yard.alone(f"image {platform.image} {platform.arch} {platform.pre_command}"):
         base = base_image(yard.engine, platform.image, platform.arch)
         log = yard.log(platform.name, "pre-command")
         image = prepared_image(yard.engine, base, platform.pre_command, platform.env, log=log)
@@ -88,8 +83,7 @@ def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -
     from builders.buildlocks import lock_builds
     from builders.locking import Locker
 
-    yard.progress.begin(platform.name, "LOCK", platform=platform.name)
-    try:
+    with yard.progress.during(platform.name, "LOCK"):
         ground = ground_of(yard, platform)
         locker = Locker(yard, ground, upgrade=upgrade)
         locks = locker.lock_sets()
@@ -97,10 +91,6 @@ def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -
         plan = make_plan(ground, locks, build_locks)
         kept = {"key": _plan_key(yard, ground), "plan": json.loads(plan_to_json(plan))}
         write_file(_plan_file(yard, platform), json.dumps(kept).encode())
-    except BaseException:
-        yard.progress.done(platform.name, outcome="failed")
-        raise
-    yard.progress.done(platform.name, outcome="done")
     return plan
 
 
@@ -141,13 +131,8 @@ def prove_platform(yard: Yard, platform: Platform, plan: Plan) -> None:
     """Install and import every set that is not proven yet, on a clean copy of the platform."""
     from builders.proving import prove
 
-    yard.progress.begin(platform.name, "PROVE", platform=platform.name)
-    try:
+    with yard.progress.during(platform.name, "PROVE"):
         prove(yard, ground_of(yard, platform), plan)
-    except BaseException:
-        yard.progress.done(platform.name, outcome="failed")
-        raise
-    yard.progress.done(platform.name, outcome="done")
 
 
 def is_proven(yard: Yard, platform: Platform, plan: Plan) -> bool:

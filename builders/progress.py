@@ -15,7 +15,8 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO
 
@@ -88,9 +89,7 @@ class Progress:
         self._environ = environ
         self._now = now
         self._since = now()
-        self._guard = (
-            threading.Lock()
-        )  # for the figures; never held while writing, because rich draws from its own thread
+        self._guard = threading.Lock()  # for the figures; never held while writing: rich draws from its own thread
         self._screen = threading.Lock()  # for starting and stopping the live view
         self._running: dict[str, Running] = {}
         self._totals: dict[str, int] = {}
@@ -142,6 +141,17 @@ class Progress:
     def note(self, step: str, text: str) -> None:
         """Say one line worth keeping: it stays above the live area."""
         self.say(f"note     {visible(step)}: {visible(text)}", "note")
+
+    @contextmanager
+    def during(self, step: str, verb: str) -> Iterator[None]:
+        """A step that is all of this block."""
+        self.begin(step, verb, platform=step)
+        try:
+            yield
+        except BaseException:
+            self.done(step, outcome="failed")
+            raise
+        self.done(step, outcome="done")
 
     def pause(self, step: str) -> None:
         """Say that a step waits for something, and begins again or ends later."""

@@ -50,8 +50,8 @@ class Yard:
         self.goes_on = False  # whether this run goes on to make what it locks
         self._hosts: list[HostExecutor] = []
 
-    def once(self, key: str) -> threading.Lock:
-        """The lock that keeps two threads from doing the same thing."""
+    def alone(self, key: str) -> threading.Lock:
+        """The lock of whoever does this: two threads never do it at the same time."""
         with self._changing:
             return self._mutexes[key]
 
@@ -179,10 +179,10 @@ class Yard:
 
         image = facts.image
         if settings and settings.pre_command:
-            with self.once(f"image {image} {settings.pre_command}"):
+            with self.alone(f"image {image} {settings.pre_command}"):
                 log = self.log(platform.name, f"{settings.project}.pre-command")
                 image = prepared_image(self.engine, image, settings.pre_command, platform.env, log=log)
-        with self.once(f"tooled {image}"):
+        with self.alone(f"tooled {image}"):
             image = tooled_image(self.engine, image, self._uv(facts.machine))
         return ContainerExecutor(self.engine, image, facts.executable)
 
@@ -201,7 +201,7 @@ class Yard:
 
         if settings and settings.pre_command:
             self.progress.note(settings.project, f"pre-command of {settings.project} does not run on a host platform")
-        with self.once("uv"):  # finding it asks sysconfig, whose first answers to several threads at once may be wrong
+        with self.alone("uv"):  # finding it asks sysconfig, whose first answers to several threads at once may be wrong
             uv = uv_for_host()
         host = HostExecutor(python, uv, self.folder / "work")
         self._hosts.append(host)
@@ -210,7 +210,7 @@ class Yard:
     def _uv(self, machine: str) -> Path:
         from builders.tools import uv_for_image
 
-        with self.once("uv"):
+        with self.alone("uv"):
             return uv_for_image(
                 machine,
                 folder=self.folder / "tools",

@@ -48,16 +48,16 @@ def test_json_and_html_say_the_same() -> None:
         filename="foo-1.0-py3-none-any.whl",
         url=Url.parse("https://index.example/files/foo-1.0-py3-none-any.whl"),
         sha256=A,
-        upload_time="2024-08-13T11:12:09.288978Z",
+        upload_time="2024-08-13T11:12:09Z",
         requires_python=">=3.9, <4",
         yanked="broken <b>",
         metadata_sha256=B,
     )
-    fields = {"upload-time": expected.upload_time, "requires-python": ">=3.9, <4", "yanked": "broken <b>"}
+    fields = {"upload-time": "2024-08-13T11:12:09.288978Z", "requires-python": ">=3.9, <4", "yanked": "broken <b>"}
     from_json = read_json(entry("foo-1.0-py3-none-any.whl", fields={**fields, "core-metadata": {"sha256": B}}))
     from_html = read_html(
         f'<meta name="pypi:repository-version" content="1.3"><a href="../../files/foo-1.0-py3-none-any.whl#sha256={A}" '
-        f'data-requires-python="&gt;=3.9, &lt;4" data-upload-time="{expected.upload_time}" '
+        f'data-requires-python="&gt;=3.9, &lt;4" data-upload-time="2024-08-13T13:12:09+02:00" '
         f'data-yanked="broken &lt;b&gt;" data-core-metadata="sha256={B}">foo</a>'
     )
     assert from_json.files == from_html.files == (expected,)
@@ -280,7 +280,15 @@ def test_a_hostile_reason_is_made_harmless() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("size", -1), ("size", True), ("size", "7"), ("upload-time", "yesterday"), ("upload-time", 7)]
+    ("field", "value"),
+    [
+        ("size", -1),
+        ("size", True),
+        ("size", "7"),
+        ("upload-time", "yesterday"),
+        ("upload-time", 7),
+        ("upload-time", "0001-01-01T00:00:00+23:59"),
+    ],
 )
 def test_fields_that_cannot_be_read_are_left_out(field: str, value: object) -> None:
     """A size and a time are help, not promises: without them, the file is judged by its hash."""
