@@ -28,7 +28,7 @@ from builders.progress import Progress
 from builders.run import Run
 from builders.stopping import at_stop
 from builders.store import Record, write_file
-from builders.summary import Summary, counted
+from builders.summary import RunEnd, Summary, counted
 from builders.terminal import visible
 from builders.yard import Yard
 
@@ -54,6 +54,7 @@ def _task(action: Callable[..., Any], *args: Any, **more: Any) -> Task:
     return {"actions": [(bridge.guarded(action), args)], "io": {"capture": False}, **more}
 
 
+@bridge.loading
 def task_image() -> Iterator[Task]:
     """Prepare a platform's image and read its facts, once"""
     for platform in WORKSPACE.platforms:
@@ -61,6 +62,7 @@ def task_image() -> Iterator[Task]:
         yield _task(RUN.know, platform, name=platform.name, uptodate=[known])
 
 
+@bridge.loading
 def task_lock() -> Iterator[Task]:
     """Resolve the sets of a platform; a lock never moves by itself"""
     for platform in WORKSPACE.platforms:
@@ -80,6 +82,7 @@ def _wheel(platform: Platform, step: Step, waits_for: tuple[str, ...]) -> Task:
 
 
 @create_after(creates=["wheel"])
+@bridge.loading
 def task_wheel() -> Iterator[Task]:
     """Get one wheel: wheel:PLATFORM/PROJECT-VERSION, as the last lock has it"""
     for platform in WORKSPACE.platforms:
@@ -113,6 +116,7 @@ for _platform in WORKSPACE.platforms:
     globals()[f"task__wheels_{_platform.name}"] = _wheels_of(_platform)
 
 
+@bridge.loading
 def task_platforms() -> Iterator[Task]:
     """Bring a platform to the end, its part of the tree included"""
     for platform in WORKSPACE.platforms:
@@ -122,6 +126,7 @@ def task_platforms() -> Iterator[Task]:
 
 
 @create_after(executed="platforms", creates=["index"])
+@bridge.loading
 def task_index() -> Iterator[Task]:
     """Bring public/ up to what is complete, whatever became of the rest"""
     yield _task(TREE.publish, basename="_tree", uptodate=[TREE.is_current()])
@@ -345,12 +350,11 @@ def _published(
 TREE = Tree()
 
 
-def summary(end: bridge.RunEnd) -> Summary | None:
+def summary(end: RunEnd) -> Summary | None:
     """The run's last words, where a verb of its own has not said them."""
     if RUN.answered and not end.failed:
         return None
-    ran = report.Ran(failed=end.failed, blocked=end.blocked)
-    return report.summary(YARD, RUN, ran, executed=end.executed, interrupted=end.interrupted, decisions=TREE.decisions)
+    return report.summary(YARD, RUN, end, decisions=TREE.decisions)
 
 
 REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root, begin=begin)

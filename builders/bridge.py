@@ -2,6 +2,7 @@
 
 reporter()         feeds a Progress, holds the workspace while a run lasts, prints the summary
 guarded()          an action whose errors are sentences, and whose bugs are tracebacks
+loading()          the same for what makes tasks
 STATELESS          doit keeps nothing on disk: the store is the truth, and `uptodate` asks it
 workspace_lock()   one run at a time
 """
@@ -19,15 +20,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TextIO, TypeVar
 
 from doit.exceptions import BaseFail, InvalidCommand, InvalidDodoFile, TaskFailed, UnmetDependency
 
 from builders.errors import WheelyardError
-from builders.progress import Progress, Summary, render_summary
+from builders.progress import Progress
 from builders.stopping import Signals, active, stop_everything, stopping
+from builders.summary import RunEnd, Summary, render_summary
 from builders.terminal import Sink, visible
 
 P = ParamSpec("P")
@@ -41,6 +42,10 @@ DISK_ERRORS = {
     errno.EACCES: "give the user who runs doit the right to write there",
     errno.EPERM: "give the user who runs doit the right to write there",
     errno.EMFILE: "raise the limit on open files (ulimit -n), or run fewer steps at once (doit -n 2)",
+    errno.ENOTDIR: "a file stands where a folder has to be: move it away",
+    errno.EISDIR: "a folder stands where a file has to be: move it away",
+    errno.EEXIST: "it stands in the way of a folder: move it away",
+    errno.ENOLCK: "this file system has no locks: choose a workspace on another one",
     errno.EIO: "the disk itself answers with an error: check it before anything else",
 }
 
@@ -81,9 +86,22 @@ def sentence(error: WheelyardError | OSError) -> str:
     return f"{error.strerror}{where}\n  {hint}"
 
 
-def invalid_configuration(error: WheelyardError) -> InvalidDodoFile:
+def invalid_configuration(error: WheelyardError | OSError) -> InvalidDodoFile:
     """Return what to raise while doit loads: it prints `ERROR: …`, several lines if need be, and exits with 3."""
-    return InvalidDodoFile(visible(str(error), lines=True))
+    return InvalidDodoFile(visible(sentence(error), lines=True))
+
+
+def loading(creator: Callable[[], Iterator[Any]]) -> Callable[[], Iterator[Any]]:
+    """Turn the same errors of a creator of tasks, which reads what is kept, into doit's own for that."""
+
+    @functools.wraps(creator)
+    def create() -> Iterator[Any]:
+        try:
+            yield from creator()
+        except (WheelyardError, OSError) as error:
+            raise invalid_configuration(error) from error
+
+    return create
 
 
 # --- no state -----------------------------------------------------------------------------------------------------
@@ -158,16 +176,6 @@ def _to_stderr(text: str) -> None:
 # --- the reporter ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RunEnd:
-    """What the maker of the summary is told: by task name, in the order of names."""
-
-    failed: tuple[tuple[str, str], ...]  # (task, text)
-    blocked: tuple[str, ...]  # never tried, because something before them failed
-    interrupted: bool
-    executed: tuple[str, ...]  # tasks whose actions ran
-
-
 class WheelyardReporter:
     """What doit tells during a run, on its way to a Progress. `reporter()` makes one for a workspace."""
 
@@ -202,7 +210,7 @@ class WheelyardReporter:
         try:
             self._held.enter_context(workspace_lock(self.root))
         except OSError as error:
-            raise InvalidDodoFile(visible(sentence(error), lines=True)) from error
+            raise invalid_configuration(error) from error
         type(self).begin(self._selected)
         self._refused = False
 

@@ -28,7 +28,6 @@ class Facts:
     machine: str
     libc: str
     libc_version: str
-    headers: str
     markers: tuple[tuple[str, str], ...]
     tags: tuple[str, ...]
     image: str

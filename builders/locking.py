@@ -168,7 +168,7 @@ class Locker:
     def _first_seen(self, file: IndexFile) -> str:
         with tempfile.TemporaryDirectory(dir=self._yard.store.scratch()) as folder:
             path = Path(folder, "file")
-            return self._yard.fetcher.fetch(file.url, path, sha256=None, size=file.size, on_bytes=lambda _: None).sha256
+            return self._yard.fetcher.fetch(file.url, path, sha256=None, size=file.size).sha256
 
 
 def _text(path: Path) -> str | None:

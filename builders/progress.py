@@ -20,23 +20,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, TextIO
 
-from builders.summary import Failure, PlatformState, Summary, Tally, render_summary
+from builders.summary import Tally
 from builders.terminal import Sink, duration, size_of, visible, wants_colour, wants_live
 
 if TYPE_CHECKING:
     from builders.live import LiveView
-
-__all__ = [
-    "Failure",
-    "PlatformRow",
-    "PlatformState",
-    "Progress",
-    "Running",
-    "Snapshot",
-    "Summary",
-    "Tally",
-    "render_summary",
-]
 
 Outcome = Literal["fetched", "built", "reused", "failed", "done"]
 STYLES = {"failed": "bold red", "built": "green", "note": "dim"}

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from builders.pipeline import completed_platform
 from builders.plan import Plan, Step
 from builders.run import Run
-from builders.summary import Failure, PlatformState, Summary
+from builders.summary import Failure, PlatformState, RunEnd, Summary
 from builders.yard import Yard
 
 _MOST_LINES = 6  # of one failure, where a page has all of them
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ran:
-    """What became of a run's tasks: texts of the failed by task name, and names of those that were not tried."""
-
-    failed: tuple[tuple[str, str], ...]
-    blocked: tuple[str, ...]
-
-
-def failures(yard: Yard, ran: Ran, plans: Mapping[str, Plan]) -> tuple[Failure, ...]:
+def failures(yard: Yard, end: RunEnd, plans: Mapping[str, Plan]) -> tuple[Failure, ...]:
     """Every failed task as the summary tells it."""
-    return tuple(_failure(yard, task, text, plans) for task, text in ran.failed)
+    return tuple(_failure(yard, task, text, plans) for task, text in end.failed)
 
 
 def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Failure:
@@ -58,11 +49,9 @@ def _step(plan: Plan | None, name: str) -> Step | None:
     return next((step for step in plan.steps if step.name == name), None) if plan else None
 
 
-def summary(
-    yard: Yard, run: Run, ran: Ran, *, executed: tuple[str, ...], interrupted: bool, decisions: tuple[str, ...]
-) -> Summary:
+def summary(yard: Yard, run: Run, end: RunEnd, *, decisions: tuple[str, ...]) -> Summary:
     """A run's summary; `decisions` are the merged index's own sentences. To skip a platform is to do nothing."""
-    states = _platform_states(yard, ran, run)
+    states = _platform_states(yard, end, run)
     published = (yard.workspace.root / "public" / "manifest.json").is_file()
     progress = yard.progress
     return Summary(
@@ -74,15 +63,15 @@ def summary(
         tree="public/" if published else None,
         install=_install_lines(yard, states) if published else (),
         decisions=decisions,
-        failures=failures(yard, ran, run.plans),
-        executed=sum(_platform_of(task) not in run.skipped for task in executed),
-        interrupted=interrupted,
+        failures=failures(yard, end, run.plans),
+        executed=sum(_platform_of(task) not in run.skipped for task in end.executed),
+        interrupted=end.interrupted,
     )
 
 
-def _platform_states(yard: Yard, ran: Ran, run: Run) -> tuple[PlatformState, ...]:
+def _platform_states(yard: Yard, end: RunEnd, run: Run) -> tuple[PlatformState, ...]:
     """What each platform of this run came to; those that it did not touch are left out."""
-    troubled = {_platform_of(task) for task in (*dict(ran.failed), *ran.blocked)}
+    troubled = {_platform_of(task) for task in (*dict(end.failed), *end.blocked)}
     states = []
     for platform in yard.workspace.platforms:
         name = platform.name

@@ -13,6 +13,16 @@ _COLOURS = {"complete": "32", "incomplete": "1;31", "skipped": "33", "failed": "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RunEnd:
+    """What doit told of a run, by task name, in the order of names."""
+
+    failed: tuple[tuple[str, str], ...]  # (task, text)
+    blocked: tuple[str, ...]  # never tried, because something before them failed
+    interrupted: bool
+    executed: tuple[str, ...]  # tasks whose actions ran
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
     """One step that did not work out, with all that its reader needs to go on."""
 

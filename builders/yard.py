@@ -219,7 +219,7 @@ class Yard:
             )
 
     def _fetch_tool(self, file: IndexFile, path: Path) -> None:
-        self.fetcher.fetch(file.url, path, sha256=file.sha256, size=file.size, on_bytes=lambda _: None)
+        self.fetcher.fetch(file.url, path, sha256=file.sha256, size=file.size)
 
 
 def declared(platform: Platform) -> str:

@@ -319,3 +319,17 @@ def test_full_disk(bench: Bench, tmp_path: Path, size: str) -> None:
         assert ran.code == 0, ran.text
         assert bench.flat("here") == ["good-1.0-py3-none-any.whl", "other-1.0-py3-none-any.whl"]
         assert bench.doit("verify").code == 0
+
+
+# --- a workspace in disorder ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [("list",), (), ("verify",), ("prune",), ("generations",)])
+@pytest.mark.parametrize("place", [".wheelyard", ".wheelyard/facts/here.json/x"])
+def test_something_stands_in_the_way(bench: Bench, place: str, words: tuple[str, ...]) -> None:
+    """A file where the store should be, a folder where a file should be: its path, and what to do."""
+    bench.write("platforms.yaml", json.dumps({"platforms": [{**HERE, "packages": ["good"]}]}))
+    bench.write(place, "")
+    ran = refused(bench.doit(*words))
+    assert str(bench.root / ".wheelyard") in ran.text, ran.text
+    assert "move it away" in ran.text, ran.text

@@ -20,17 +20,8 @@ from rich.console import Console
 from rich.text import Text
 
 from builders.live import layout
-from builders.progress import (
-    Failure,
-    PlatformRow,
-    PlatformState,
-    Progress,
-    Running,
-    Snapshot,
-    Summary,
-    Tally,
-    render_summary,
-)
+from builders.progress import PlatformRow, Progress, Running, Snapshot
+from builders.summary import Failure, PlatformState, Summary, Tally, render_summary
 from builders.terminal import clock, duration, size_of, visible
 
 ROOT = Path(__file__).parent.parent

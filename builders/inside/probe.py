@@ -3,7 +3,6 @@
 import json
 import platform
 import sys
-import sysconfig
 
 
 def main(folder: str) -> None:
@@ -24,7 +23,6 @@ def main(folder: str) -> None:
         "libc_version": libc_version,
         "markers": dict(sorted(default_environment().items())),
         "tags": [str(tag) for tag in sys_tags()],
-        "headers": sysconfig.get_path("include"),
     }
     # A musl system has no libc_ver; its tags know better than any guess.
     if not libc:
