@@ -3,5 +3,18 @@
     platforms ─> images ─> facts ─> lock ─> plan ─> fetch ─> build ─> repair ─> archives ─> store
     (declared)   (once)    (probe)  (uv)    (pure)  (network) (box)   (host)    (strict)    (truth)
 
+The files, by what they are for:
+
+    declare    platforms, declarations, keys, yaml_nodes, requirements
+    run jobs   jobs, commands, inside/; containers, engine, images; hosts; outputs, build_places, certificates
+    know       facts, machines, uv_program
+    lock       resolve, gateway, lock, locking, buildlocks, plan
+    upstream   upstreams, machine_index, pages, filenames, urls; fetch, connections, fetching_ahead
+    make       making, building, environments, diagnose; repair, libraries; proving
+    read       archives, wheels, zips, zip_ends, sdists, tars, coremetadata, reading_apart
+    keep       store, pipeline, generations, standing
+    tell       progress, live, report, summary, terminal
+    doit       bridge, run, yard, stopping, errors
+
 Nothing in here knows of `index`; dodo.py joins the two.
 """

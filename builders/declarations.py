@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from builders import keys
 from builders.platforms import BuildSettings, Limits, Platform, Upstream, Workspace
 from builders.requirements import RequirementSet, read_requirement_set, requirement_problem
-from builders.settings import Key, Node, Report, Section, did_you_mean, quoted
+from builders.yaml_nodes import Key, Node, Report, Section, did_you_mean, quoted
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 
-from builders.settings import Key, Kind, Node, Report, choice, listing, matching, quoted, section, table
+from builders.yaml_nodes import Key, Kind, Node, Report, choice, listing, matching, quoted, section, table
 
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}

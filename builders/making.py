@@ -7,11 +7,11 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from builders.apart import read_large_wheel
 from builders.errors import ArchiveError
 from builders.facts import Facts
 from builders.lock import LockedFile
 from builders.plan import Ground, Step
+from builders.reading_apart import read_large_wheel
 from builders.store import Record
 from builders.urls import Url
 from builders.wheels import WheelFile, check_identity, check_machine

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from builders import keys
 from builders.errors import ConfigurationError
 from builders.requirements import RequirementSet
-from builders.settings import Node, Report, did_you_mean, quoted, read_nodes
+from builders.yaml_nodes import Node, Report, did_you_mean, quoted, read_nodes
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName

@@ -15,7 +15,7 @@ from functools import lru_cache
 from os.path import normpath
 from pathlib import Path
 
-from builders.settings import Mistake, quoted
+from builders.yaml_nodes import Mistake, quoted
 
 _LARGEST = 16 * 2**20
 _DEEPEST = 50  # files that lead to one another by -r and -c

@@ -164,7 +164,7 @@ def _refuse_unlocked(names: Iterable[str], plans: Iterable[Plan | None]) -> None
     """A name that no lock has moves nothing: most likely it is misspelt."""
     from packaging.utils import canonicalize_name
 
-    from builders.settings import did_you_mean
+    from builders.yaml_nodes import did_you_mean
 
     known = {step.project for plan in plans if plan for step in plan.steps}
     unknown = [name for name in names if canonicalize_name(name) not in known]

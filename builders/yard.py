@@ -13,17 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from builders.build_places import Places, places_here
 from builders.errors import SandboxError, WheelyardError
 from builders.facts import Facts, from_json, to_json
-from builders.places import Places, places_here
 from builders.platforms import BuildSettings, Platform, Workspace
 from builders.store import Store, write_file
 
 if TYPE_CHECKING:
-    from builders.ahead import Ahead
     from builders.containers import ContainerExecutor
     from builders.engine import Engine
     from builders.fetch import Fetcher
+    from builders.fetching_ahead import Ahead
     from builders.gateway import Gateway
     from builders.hosts import HostExecutor
     from builders.pages import IndexFile
@@ -109,7 +109,7 @@ class Yard:
 
     @cached_property
     def _ahead(self) -> Ahead:
-        from builders.ahead import Ahead
+        from builders.fetching_ahead import Ahead
 
         return Ahead(self)
 
@@ -197,7 +197,7 @@ class Yard:
     def host_executor(self, python: str, settings: BuildSettings | None = None) -> HostExecutor:
         """This machine; a package's pre-command never runs here."""
         from builders.hosts import HostExecutor
-        from builders.tools import uv_for_host
+        from builders.uv_program import uv_for_host
 
         if settings and settings.pre_command:
             self.progress.note(settings.project, f"pre-command of {settings.project} does not run on a host platform")
@@ -208,7 +208,7 @@ class Yard:
         return host
 
     def _uv(self, machine: str) -> Path:
-        from builders.tools import uv_for_image
+        from builders.uv_program import uv_for_image
 
         with self.alone("uv"):
             return uv_for_image(

@@ -14,7 +14,7 @@ import yaml
 
 from builders import keys
 from builders.platforms import read_workspace
-from builders.settings import Key, Report, read_nodes
+from builders.yaml_nodes import Key, Report, read_nodes
 from tests.conftest import CHECKOUT, Bench
 from tests.projects_maker import make_wheel
 

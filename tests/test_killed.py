@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.places import places_here
+from builders.build_places import places_here
 from tests.conftest import Bench
 from tests.loopback import Handler, Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.workspaces import write_wheel
-from builders.apart import read_large_wheel
 from builders.errors import ArchiveError
+from builders.reading_apart import read_large_wheel
 from builders.wheels import read_wheel
 
 

@@ -27,7 +27,7 @@ def read_large_wheel(path: Path, *, filename: str) -> WheelFile:
     """What `read_wheel` says or raises; a small wheel is read here and now."""
     if path.stat().st_size < _LARGE:
         return read_wheel(path, filename=filename)
-    command = [sys.executable, "-m", "builders.apart", str(path.absolute()), filename]
+    command = [sys.executable, "-m", "builders.reading_apart", str(path.absolute()), filename]
     with _ROOM:
         done = subprocess.run(
             command, cwd=Path(__file__).parent.parent, stdin=subprocess.DEVNULL, capture_output=True, check=False
