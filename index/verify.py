@@ -26,10 +26,11 @@ MANIFEST = "manifest.json"
 STAGE = ".publishing"  # while a publication runs, or after one was killed: the manifests of what may lie about
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNLIKE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)  # what other JSON ends in
-_LINUX = re.compile(r"[-.]linux_")
+_LINUX = re.compile(r"(^|\.)linux_")
 _FOR_PEOPLE = re.compile(r"([^/]+/)?index\.html|about/[^/]+\.html")
 _EPOCH = "1970-01-01T00:00:00Z"
-_HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_LISTING = re.compile(r"(?!about/)[^/]+/([^/]+\.txt|pylock\.[^/]+\.toml|[^/]+\.pylock\.toml)")  # what a set asks for
+_HASH = re.compile(r"\b[0-9a-f]{64}\b")
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
@@ -42,8 +43,9 @@ def verify(public: Path) -> list[str]:
     if not public.is_dir():
         return [f"{public}: there is no such folder"]
     found = _Tree.read(public)
-    for check in (_against_manifest, _readable, _pool, _indexes, _folders, _plain_pages, _front_page, _pointed_to):
+    for check in (_against_manifest, _readable, _empty_folders, _pool, _indexes, _folders, _plain_pages, _front_page):
         check(found)
+    _pointed_to(found)
     return sorted(set(found.findings))
 
 
@@ -116,7 +118,8 @@ class _Tree:
 
 def _walk(public: Path) -> Iterator[str]:
     for folder, folders, files in os.walk(public):
-        prefix = f"{Path(folder).relative_to(public).as_posix()}/".replace("./", "", 1)
+        place = Path(folder).relative_to(public).as_posix()
+        prefix = "" if place == "." else f"{place}/"
         if not prefix:
             folders[:] = [name for name in folders if name != STAGE]
         names = (*files, *(name for name in folders if (Path(folder) / name).is_symlink()))
@@ -143,9 +146,12 @@ def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
     stage = tree.public / STAGE
     pending = sorted(stage.glob("*.json")) if stage.is_dir() else []
     main = tree.public / MANIFEST
-    if not main.exists() and not stage.is_dir():
+    there = main.is_file() and not main.is_symlink()
+    if not there and (main.exists() or main.is_symlink()):
+        tree.say(MANIFEST, "is no file")
+    elif not there and not stage.is_dir():
         tree.say(MANIFEST, "is missing")
-    for path in [main] * main.exists() + pending:
+    for path in [main] * there + pending:
         try:
             manifest = json.loads(path.read_bytes())["paths"]
             states = {name: state for name, state in manifest.items() if isinstance(state, dict)}
@@ -153,7 +159,7 @@ def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
         except (OSError, *_UNLIKE) as error:
             if path == main:
                 tree.say(MANIFEST, f"cannot be read: {error}")
-    if not main.exists():
+    if not there:
         yield {}  # before the first publication there was nothing
 
 
@@ -167,7 +173,9 @@ def _against_manifest(tree: _Tree) -> None:
             continue
         tree.wrong.add(path)
         if not any(allowed):
-            tree.say(path, "nothing points to it: it is not in the manifest")
+            tree.say(
+                path, "nothing points to it: it is not in the manifest, and doit leaves alone what it did not make"
+            )
         elif actual is None:
             tree.say(path, "is missing")
         else:
@@ -189,11 +197,18 @@ def _copied_link(tree: _Tree, path: str, allowed: list[Any]) -> bool:
 
 def _readable(tree: _Tree) -> None:
     """Whoever may read the manifest may read all the rest: a web server answers 403 for what is hidden from it."""
-    wanted = _mode(tree.public / MANIFEST)
-    for path in tree.files:
-        mode = _mode(tree.public / path)
-        if mode is not None and wanted is not None and ~mode & wanted & 0o444:
-            tree.say(path, f"is hidden from some who may read {MANIFEST}: its mode is {mode & 0o777:o}")
+    readers = (_mode(tree.public / MANIFEST) or 0) & 0o444
+    for paths, wanted in ((tree.files, readers), ({".", *tree.folders}, readers | readers >> 2)):
+        for path in paths:
+            mode = _mode(tree.public / path)
+            if mode is not None and ~mode & wanted:
+                tree.say(path, f"is hidden from some who may read {MANIFEST}: its mode is {mode & 0o777:o}")
+
+
+def _empty_folders(tree: _Tree) -> None:
+    for folder, folders, files in os.walk(tree.public):
+        if not folders and not files and not interrupted(tree.public):
+            tree.say(Path(folder).relative_to(tree.public).as_posix(), "has nothing in it")
 
 
 def _mode(path: Path) -> int | None:
@@ -209,8 +224,8 @@ def _pool(tree: _Tree) -> None:
     for path in tree.files:
         if not path.startswith("files/") or path in tree.wrong:
             continue
-        wheel, end, _ = path.partition(".metadata")
-        beside = wheel if end else f"{wheel}.metadata"
+        end = path.endswith(".metadata")
+        beside = path.removesuffix(".metadata") if end else f"{path}.metadata"
         if beside not in tree.files and not tree.moves(path):
             tree.say(path, f"has no {'wheel' if end else '.metadata'} beside it")
         if not end and path.split("/")[1:3] != [tree.files[path][1][:2], tree.files[path][1]]:
@@ -246,7 +261,12 @@ def _indexes(tree: _Tree) -> None:
             if not tree.moves(html, other):
                 tree.say(folder, "has only one of index.html and index.v1_json")
         elif not {html, other} & tree.wrong:
-            (_root if posixpath.basename(folder) == "simple" else _project)(tree, folder, html, other)
+            (_root if _lists_projects(folder) else _project)(tree, folder, html, other)
+
+
+def _lists_projects(folder: str) -> bool:
+    """Whether it is an index's own folder: a project may be called simple too."""
+    return folder == "simple" or (folder.endswith("/simple") and folder.count("/") == 1 and folder != "simple/simple")
 
 
 def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
@@ -268,6 +288,8 @@ def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
 def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
     parsed = _parsed(tree, html)
     said = [_from_html(tree, html, text, attributes) for text, attributes in parsed.found]
+    if _name(tree, other) != posixpath.basename(folder) and not tree.moves(other):
+        tree.say(other, f"is about {_name(tree, other)!r}")
     also = [_from_json(tree, other, record) for record in _load(tree, other, "files")]
     if said != also and not tree.moves(html, other):
         names = sorted({one.name for one in {*said} ^ {*also}})
@@ -291,7 +313,8 @@ def _file(tree: _Tree, page: str, one: _File) -> None:
         return
     (size, sha256), (_, metadata) = tree.files[one.path], tree.files.get(beside, (0, None))
     said = BytesHeaderParser().parsebytes(_read(tree, beside) or b"").get("Requires-Python", "")
-    python, wanted = _CONTROL.sub(" ", str(said)).strip(), (one.python or "").strip()
+    python, wanted = (" ".join(_CONTROL.sub(" ", text).split()) for text in (str(said), one.python or ""))
+    merged_and_for_one = page.startswith("simple/") and _LINUX.search(name.rpartition("-")[2])
     rules = {
         f"calls {posixpath.basename(one.path)!r} {name!r}": posixpath.basename(one.path) == name,
         f"{name}: sha256 is not {one.sha256}": one.sha256 == sha256,
@@ -299,7 +322,7 @@ def _file(tree: _Tree, page: str, one: _File) -> None:
         f"{name}: has {size} bytes, and the page says {one.size}": one.size in {None, str(size)},
         f"{name}: upload-time {one.uploaded!r} is no time": _UPLOAD_TIME.fullmatch(one.uploaded or _EPOCH),
         f"{name} requires Python {python}, and the page says {wanted}": python == wanted,
-        f"offers {name} to machines that it was not made for": not (page.startswith("simple/") and _LINUX.search(name)),
+        f"offers {name} to machines that it was not made for": not merged_and_for_one,
     }
     for text in (text for text, holds in rules.items() if not holds):
         tree.say(page, text)
@@ -307,24 +330,29 @@ def _file(tree: _Tree, page: str, one: _File) -> None:
 
 def _folders(tree: _Tree) -> None:
     """Each platform's folder: a link for each file of its index, of yanked ones for those that a set asks for."""
-    asked = {posixpath.dirname(path): set[str]() for path in tree.files if path.endswith("/simple/index.html")}
-    for path in sorted(path for path in tree.files if path.endswith(".txt") and path.count("/") == 1):
+    asked: dict[str, set[str]] = {}
+    listings: dict[str, list[str]] = {}
+    for path in sorted(path for path in tree.files if _LISTING.fullmatch(path)):
+        index = f"{posixpath.dirname(path)}/simple"
         said = (_read(tree, path) or b"").decode(errors="replace")
-        asked.setdefault(f"{posixpath.dirname(path)}/simple", set()).update(_HASH.findall(said))
+        listings.setdefault(index, []).append(path)
+        asked.setdefault(index, set()).update(_HASH.findall(said))
     for index in sorted(tree.offered.keys() - {"simple"}):
-        folder, offered = posixpath.dirname(index), tree.offered[index].items()
-        for path in (f"{folder}/{name}" for name, one in offered if one.yanked is None or one.sha256 in asked[index]):
+        folder, offered, wanted = posixpath.dirname(index), tree.offered[index], asked.get(index, set())
+        for path in (f"{folder}/{name}" for name, one in offered.items() if one.yanked is None or one.sha256 in wanted):
             if path not in tree.links and path not in tree.files and not tree.moves(path):
                 tree.say(path, "is missing, and the platform's index has it")
+        if (lost := wanted - {one.sha256 for one in offered.values()}) and not interrupted(tree.public):
+            tree.say(folder, f"a set asks for sha256 {min(lost)}, which its index does not have")
     for path, target in tree.links.items():
         place = _joined(path, target)
         index = f"{posixpath.dirname(path)}/simple"
         one = tree.offered.get(index, {}).get(posixpath.basename(path))
         if target.startswith("/") or place.startswith("..") or place not in tree.files:
             tree.say(path, f"is a link to {target}, where no file is")
-        elif interrupted(tree.public) and (one is None or tree.moves(path)):
+        elif interrupted(tree.public) and (one is None or tree.moves(path, *listings.get(index, ()))):
             continue
-        elif one is None or one.path != place or (one.yanked is not None and one.sha256 not in asked[index]):
+        elif one is None or one.path != place or (one.yanked is not None and one.sha256 not in asked.get(index, ())):
             tree.say(path, "is not what the platform's index offers under this name")
 
 
@@ -332,7 +360,11 @@ def _plain_pages(tree: _Tree) -> None:
     """Pages for people: each relative link leads to something, with the hash that it names."""
     pages = sorted(page for page in tree.files.keys() - tree.wrong if _FOR_PEOPLE.fullmatch(page))
     for page in (page for page in pages if not page.startswith(("simple/", "files/"))):
-        for url in (attributes.get("href") or "" for _, attributes in _parse(tree, page)):
+        parsed = _parsed(tree, page)
+        for url in parsed.sources:
+            if _split(url).scheme or _split(url).netloc:
+                tree.say(page, f"fetches {url!r} from elsewhere")
+        for url in (*(attributes.get("href") or "" for _, attributes in parsed.found), *parsed.sources):
             if _split(url).scheme or not _split(url).path:
                 continue
             path, sha256 = tree.resolve(page, url)
@@ -370,17 +402,24 @@ def _pointed_to(tree: _Tree) -> None:
 
 
 class _Anchors(HTMLParser):
-    """Every <a> with its text and attributes, and every <link>; of each <meta> the content by name."""
+    """Every <a> with its text and attributes, and every <link>; of each <meta> the content by name.
+
+    `sources` are what a browser fetches besides; `based` says whether a <base> gives all links another meaning.
+    """
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[tuple[str, dict[str, str | None]]] = []
         self.metas: dict[str | None, str | None] = {}
+        self.sources: list[str] = []
+        self.based = False
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._inside = tag == "a"
         self.found += [("", dict(attrs))] if tag in {"a", "link"} else []
+        self.sources += [source for name, source in attrs if name == "src" and source]
+        self.based = self.based or tag == "base"
         if tag == "meta":
             self.metas[dict(attrs).get("name")] = dict(attrs).get("content")
 
@@ -406,6 +445,8 @@ def _parsed(tree: _Tree, page: str) -> _Anchors:
         parser.close()
     except AssertionError as error:  # of "<![": until Python 3.14
         tree.say(page, f"is no HTML: {error}")
+    if parser.based:
+        tree.say(page, "has a <base>, which gives its links another meaning")
     return parser
 
 
@@ -420,6 +461,13 @@ def _load(tree: _Tree, page: str, key: str) -> list[dict[str, Any]]:
         return []
 
 
+def _name(tree: _Tree, page: str) -> str | None:
+    try:
+        return _word(json.loads(_read(tree, page) or b""), "name")
+    except _UNLIKE:
+        return None
+
+
 def _status(tree: _Tree, page: str) -> dict[str, str | None]:
     """PEP 792's: the reason is as good as empty where it is left out. What is no JSON was said of elsewhere."""
     try:
@@ -432,6 +480,8 @@ def _status(tree: _Tree, page: str) -> dict[str, str | None]:
 def _from_html(tree: _Tree, page: str, text: str, attributes: dict[str, str | None]) -> _File:
     path, sha256 = tree.resolve(page, attributes.get("href") or "")
     _, _, metadata = (attributes.get("data-core-metadata") or "").partition("sha256=")
+    if "data-dist-info-metadata" in attributes:  # pip 22.3 to 23.1 take its value for a hash, and fail
+        tree.say(page, f"{text}: data-dist-info-metadata breaks older pip")
     yanked = (attributes["data-yanked"] or "") if "data-yanked" in attributes else None
     return _File(text, path, sha256, attributes.get("data-requires-python"), metadata or None, yanked)
 
@@ -439,6 +489,8 @@ def _from_html(tree: _Tree, page: str, text: str, attributes: dict[str, str | No
 def _from_json(tree: _Tree, page: str, record: dict[str, Any]) -> _File:
     path, _ = tree.resolve(page, str(record.get("url")))
     sha256, metadata = _word(record, "hashes", "sha256"), _word(record, "core-metadata", "sha256")
+    if "dist-info-metadata" in record:
+        tree.say(page, f"{_word(record, 'filename')}: dist-info-metadata breaks older pip")
     name, python, yanked = str(_word(record, "filename")), _word(record, "requires-python"), record.get("yanked", False)
     reason = None if yanked is False else "" if yanked is True else str(yanked)
     size, uploaded = _word(record, "size") or "none", _word(record, "upload-time")
@@ -465,6 +517,8 @@ def _state(path: Path) -> tuple[int, str]:
 
 
 def _read(tree: _Tree, path: str) -> bytes | None:
+    if tree.files.get(path, (-1, ""))[0] < 0:  # a pipe, say, on which one would wait for ever
+        return None
     try:
         return (tree.public / path).read_bytes()
     except OSError:
@@ -479,7 +533,7 @@ def main() -> int:
     findings = verify(public)
     if interrupted(public):
         print("note: a publication is running here, or was stopped before its end; the next one completes it")
-    print("\n".join([*findings, f"{len(findings)} findings" if findings else "all is right"]))
+    print("\n".join([*findings, f"{len(findings)} finding{'s' * (len(findings) > 1)}" if findings else "all is right"]))
     return 1 if findings else 0
 
 
