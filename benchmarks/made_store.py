@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.tree import Count, records
 from benchmarks.workspaces import metadata_of, write_wheel
-from builders.store import Store
+from builders.store import Record, Store, record_text
 from index.model import Entry
 
 _UNSHOWN = {"modules": (), "seconds": 0.0}  # what a record has and no page shows
@@ -54,8 +54,8 @@ def made_store(folder: Path, count: int) -> MadeUp:
     wheels = tuple(_kept(store, wheel) for wheel in records(Count(wheels=count)))
     for wheel in wheels:
         fingerprint = sha256(wheel.filename.encode()).hexdigest()
-        text = json.dumps(asdict(wheel) | _UNSHOWN | {"fingerprint": fingerprint}, sort_keys=True)
-        (folder / "records" / f"{fingerprint}.json").write_text(text, encoding="utf-8")
+        record = Record(**asdict(wheel) | _UNSHOWN, fingerprint=fingerprint)
+        (folder / "records" / f"{fingerprint}.json").write_bytes(record_text(record))
     os.sync()
     return MadeUp(store=store, wheels=wheels)
 

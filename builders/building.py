@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
+
 from builders import commands
 from builders.diagnose import diagnose
 from builders.environments import environment_inputs
@@ -26,8 +28,10 @@ from builders.plan import Ground, Step
 from builders.sdists import Sdist, read_sdist
 from builders.store import Record
 from builders.wheels import read_wheel
+from builders.yaml_nodes import quoted
 from builders.yard import Yard, refuse_unconfined
 
+_MOST_REQUIRED = 500  # projects; setuptools asks for two
 _HOOK = Path(__file__).parent / "inside" / "hook.py"
 
 
@@ -90,7 +94,7 @@ def ask(building: Building) -> tuple[str, ...]:
         if go_on:
             yard.progress.begin(building.label, "BUILD", platform=step.platform)
         with _ran(building, _asking(building, commands.ask_and_build_script if go_on else commands.ask_script)) as ran:
-            extra = _extra(ran.out / commands.REQUIRES)
+            extra = _extra(building.step.name, ran.out / commands.REQUIRES)
             if go_on and extra:
                 yard.progress.pause(building.label)
             elif go_on:
@@ -103,12 +107,27 @@ def _asking(building: Building, script: Callable[[str, str, str, tuple[str, ...]
     return script(building.step.file.filename, sdist.top, sdist.build_backend, sdist.backend_path)
 
 
-def _extra(said: Path) -> tuple[str, ...]:
+def _extra(step: str, said: Path) -> tuple[str, ...]:
+    """What a stranger's code says: each line must be a requirement and nothing else, as a resolver will read it."""
     if not said.is_file():
         return ()
-    lines = said.read_text(encoding="utf-8").splitlines()
+    text = said.read_text(encoding="utf-8", errors="replace")
     said.unlink()
-    return tuple(sorted({line.strip() for line in lines if line.strip()}))
+    lines = sorted({line.strip() for line in text.splitlines() if line.strip()})
+    for line in lines:
+        if problem := _problem(line):
+            raise BuildError(f"{step}: its build backend asks for {quoted(line)}: {problem}")
+    if len(lines) > _MOST_REQUIRED:
+        raise BuildError(f"{step}: its build backend asks for {len(lines)} projects; allowed: {_MOST_REQUIRED}")
+    return tuple(lines)
+
+
+def _problem(line: str) -> str:
+    try:
+        asked = Requirement(line)
+    except (InvalidRequirement, RecursionError, ValueError):
+        return "that is no requirement"
+    return "it may not say where a project comes from" if asked.url else ""
 
 
 def _keep(ran: _Ran) -> None:

@@ -17,6 +17,7 @@ from builders.errors import ResolutionError
 from builders.lock import Lock, LockedPackage, parse_lock, read_lock, render_lock
 from builders.pages import IndexFile
 from builders.plan import Ground
+from builders.promises import first_seen, held_to_hashes, refuse_replaced
 from builders.requirements import RequirementSet
 from builders.resolve import Place, Request, Resolved, resolve
 from builders.sdists import Sdist
@@ -62,10 +63,12 @@ class Locker:
         """The locks of all the platform's sets; those that are stale are resolved anew and written."""
         wanted = {s.name: self._wanted_for_set(s) for s in self._ground.platform.sets}
         have = {} if self.upgrading else {name: lock for name, one in wanted.items() if (lock := one.kept())}
-        for name, text in self.resolve({name: one for name, one in wanted.items() if name not in have}).items():
-            have[name] = parse_lock(text, wanted[name].path)
+        texts = self.resolve({name: one for name, one in wanted.items() if name not in have})
+        have |= {name: parse_lock(text, wanted[name].path) for name, text in texts.items()}
+        held = {s.name: held_to_hashes(have[s.name], s) for s in self._ground.platform.sets}
+        for name, text in texts.items():
             write_file(wanted[name].path, text.encode())
-        return have
+        return held
 
     def _wanted_for_set(self, wanted: RequirementSet) -> Wanted:
         constraints = sorted({line for build in self._yard.workspace.builds for line in build.build_constraints})
@@ -139,11 +142,15 @@ class Locker:
         failed = [answer for answer in answers.values() if isinstance(answer, ResolutionError)]
         if failed:
             raise ResolutionError("\n".join(error.reason for error in failed), hint=failed[0].hint)
-        return {
+        texts = {
             key: self._render(wanted[key], answer)
             for key, request in requests.items()
             if isinstance(answer := answers[request.key], Resolved)
         }
+        seen = first_seen(self._yard.store, self.folder.parent)
+        for text in texts.values():
+            refuse_replaced(text, seen, self._upgrade if isinstance(self._upgrade, tuple) else ())
+        return texts
 
     def _render(self, wanted: Wanted, answer: Resolved) -> str:
         return render_lock(

@@ -174,7 +174,7 @@ class Store:
             if not self.has_blob(sha256):
                 raise StoreError(f"{record.filename}: the bytes {sha256} are not in the store")
         self._records.mkdir(parents=True, exist_ok=True)
-        write_file(self._records / f"{record.fingerprint}.json", json.dumps(record._asdict(), sort_keys=True).encode())
+        write_file(self._records / f"{record.fingerprint}.json", record_text(record))
 
     def drop_record(self, fingerprint: str) -> None:
         """Forget a step; its bytes stay until nothing names them."""
@@ -190,8 +190,10 @@ class Store:
         for fingerprint in sorted(self.finished()):
             try:
                 record = self.record(fingerprint)
-            except StoreError as error:
-                yield Damage(text=error.reason, fingerprints=(fingerprint,))
+                if record and _read(f"{self._records}/{fingerprint}.json") != record_text(record):
+                    raise StoreError(f"the record {fingerprint} of {record.filename!r} is not what was written")
+            except (StoreError, OSError) as error:
+                yield Damage(text=str(getattr(error, "reason", error)), fingerprints=(fingerprint,))
                 continue
             for sha256 in (record.sha256, record.metadata_sha256) if record else ():
                 named.setdefault(sha256, []).append(fingerprint)
@@ -229,6 +231,13 @@ class Store:
         place = self.blob(sha256)
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
+
+
+def record_text(record: Record) -> bytes:
+    """What stands in its file: the record, and a hash over it, without which one flipped bit would go unnoticed."""
+    values = record._asdict()
+    check = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**values, "check": check}, sort_keys=True).encode()
 
 
 def _record(values: dict[str, Any]) -> Record:

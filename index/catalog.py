@@ -161,7 +161,8 @@ def _without(wheel: Wheel, before: dict[str, Wheel]) -> list[Wheel]:
 
 
 def _replaced(platform: str, wheel: Wheel, before: Sequence[Wheel]) -> Decision:
-    text = f"was built again on {platform} with other bytes; the earlier file stays for those who have pinned its hash"
+    again = f"was built again on {platform}" if wheel.built else f"came again for {platform}, from its index,"
+    text = f"{again} with other bytes; the earlier file stays for those who have pinned its hash"
     return _decision(wheel, text, tuple((one.sha256, one.filename) for one in before))
 
 

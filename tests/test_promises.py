@@ -1,0 +1,143 @@
+"""Files that are not what was promised: by a set's own hashes, by what was seen before, by a backend's word."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.store import Store
+from tests.conftest import Bench
+from tests.loopback import Index, serving
+from tests.projects_maker import make_sdist, make_wheel
+from tests.test_failures import refused
+from tests.test_only_what_changed import HERE, contents
+
+HOST = {**HERE, "prove": False}
+ZEROS = "0" * 64
+
+
+def declare(bench: Bench, *packages: str, upstream: object = None, **more: Any) -> None:
+    asked = {"upstream": [upstream or {"find-links": "vendor/"}], "platforms": [{**HOST, "packages": list(packages)}]}
+    bench.write("platforms.yaml", json.dumps({**asked, **more}))
+
+
+def sha(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+# --- a set's own hashes -----------------------------------------------------------------------------------------------
+
+
+def test_a_set_gets_just_the_files_whose_hashes_it_gives(bench: Bench) -> None:
+    """Of two files of a project the one that is named, in whatever case its hash is written."""
+    wheel = make_wheel(bench.root / "vendor", "demo")
+    sdist = make_sdist(bench.root / "vendor", "demo")
+    declare(bench, f"demo==1.0 --hash=sha512:{ZEROS * 2} --hash=sha256:{sha(wheel).upper()}")
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+    assert sha(wheel) in (bench.root / "public/here/packages.txt").read_text()
+    declare(bench, f"demo==1.0 --hash=sha256:{sha(sdist)}")
+    assert bench.doit("lock:here").code == 0
+    plan = json.loads((bench.root / ".wheelyard/plans/here.json").read_bytes())["plan"]
+    [step] = [one for one in plan["steps"] if one["project"] == "demo"]
+    assert (step["built"], step["file"]["sha256"]) == (True, sha(sdist))
+
+
+@pytest.mark.parametrize(
+    ("hashes", "words"),
+    [
+        (f"--hash=sha256:{ZEROS}", f"allowed sha256:{ZEROS}; there is demo-1.0-py3-none-any.whl sha256:"),
+        (f"--hash=sha512:{ZEROS * 2}", "only a sha256 can be compared"),
+    ],
+)
+def test_another_file_than_the_set_wants(bench: Bench, hashes: str, words: str) -> None:
+    """Both hashes are shown, and there is no lock; nor does one that was made before help."""
+    make_wheel(bench.root / "vendor", "demo")
+    declare(bench, f"demo==1.0 {hashes}")
+    assert words in refused(bench.doit()).out
+    assert not (bench.root / "public").exists()
+    assert not list(bench.root.glob("locks/**/*.toml"))
+
+
+def test_what_a_hashed_set_does_not_name(bench: Bench) -> None:
+    """pip would refuse it as well: a dependency that nobody has given a hash for."""
+    wheel = make_wheel(bench.root / "vendor", "demo", requires=["other"])
+    make_wheel(bench.root / "vendor", "other")
+    declare(bench, f"demo==1.0 --hash=sha256:{sha(wheel)}")
+    assert "other 1.0: the set gives no hash for it" in refused(bench.doit()).out
+
+
+# --- what was seen before ---------------------------------------------------------------------------------------------
+
+
+def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
+    """Whatever moves the lock: ours stay, both hashes are shown; only who names the project gets the new ones."""
+    before, after = make_wheel(tmp_path / "a", "demo"), make_wheel(tmp_path / "b", "demo", requires=["other"])
+    other = make_wheel(tmp_path, "other")
+    with serving() as server:
+        index = Index(server=server)
+        index.add("demo", before.name, before.read_bytes())
+        index.add("other", other.name, other.read_bytes())
+        declare(bench, "demo", upstream={"url": index.url})
+        assert bench.doit().code == 0
+        kept = contents(bench.root / "locks"), contents(bench.root / "public")
+        del index.pages["demo"]
+        index.add("demo", after.name, after.read_bytes())
+        declare(bench, "demo", "other", upstream={"url": index.url})
+        for words in ((), ("upgrade",)):
+            ran = refused(bench.doit(*words))
+            assert f"was sha256 {sha(before)}" in ran.out, ran.text
+            assert f"now sha256 {sha(after)}" in ran.out, ran.text
+            assert (contents(bench.root / "locks"), contents(bench.root / "public")) == kept
+        assert bench.doit("upgrade", "--package", "demo").code == 0
+        ran = bench.doit()
+    assert ran.code == 0, ran.text
+    assert sha(after) in (bench.root / "public/here/packages.txt").read_text()
+    assert "was built again" not in ran.out
+
+
+# --- a backend's word -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.network
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--find-links /tmp",
+        "-r /etc/passwd",
+        "--extra-index-url http://127.0.0.1:9/",
+        "evil @ file:///tmp/evil-1.0-py3-none-any.whl",
+        "evil @ git+https://index.example/evil",
+        "a b c",
+        "a; " + "(" * 3000,
+    ],
+)
+def test_a_backend_asks_for_what_is_no_requirement(bench: Bench, line: str) -> None:
+    """It is refused before a resolver reads it, with the sdist's name and what it said."""
+    make_sdist(bench.root / "vendor", "demo", parts=("change-base", "change-asks"))
+    declare(bench, "demo", builds={"demo": {"env": {"CHANGE_ASKS": line}}})
+    ran = refused(bench.doit())
+    assert f"demo-1.0: its build backend asks for '{line[:20]}" in ran.out, ran.text
+
+
+# --- the store's own --------------------------------------------------------------------------------------------------
+
+
+def test_each_flipped_bit_of_a_record_is_found(bench: Bench) -> None:
+    """Also one that leaves a record which can be read."""
+    make_wheel(bench.root / "vendor", "demo")
+    declare(bench, "demo")
+    assert bench.doit().code == 0
+    store = Store(bench.root / ".wheelyard")
+    assert list(store.damaged()) == []
+    [path] = (bench.root / ".wheelyard/records").iterdir()
+    text = path.read_bytes()
+    for place in range(0, 8 * len(text), 7):
+        damaged = bytearray(text)
+        damaged[place // 8] ^= 1 << place % 8
+        path.write_bytes(damaged)
+        assert [one.fingerprints for one in store.damaged()] == [(path.stem,)], place
