@@ -27,7 +27,7 @@ from builders.platforms import Platform, read_workspace
 from builders.progress import Progress
 from builders.run import Run
 from builders.stopping import at_stop
-from builders.store import Record, write_file
+from builders.store import Damage, Record, write_file
 from builders.summary import RunEnd, Summary, counted
 from builders.terminal import visible
 from builders.yard import Yard
@@ -169,12 +169,13 @@ def begin(selected: frozenset[str]) -> None:
     """The workspace is ours. Only a run that goes on to the wheels fetches and builds them while it still locks."""
     YARD.sweep()
     YARD.goes_on = any(name.partition(":")[0] == "platforms" for name in selected)
+    TREE.comes_last = "index" in selected
 
 
 def complete(platform: Platform) -> None:
     """A platform has all its wheels: the tree gets them."""
     RUN.complete(platform)
-    TREE.publish()
+    TREE.publish(may_wait=TREE.comes_last)
 
 
 def upgrade(package: list[str]) -> None:
@@ -192,13 +193,25 @@ def verify() -> None:
     from index.verify import verify as verify_tree
 
     damages = list(YARD.store.damaged())
-    findings = [*(damage.text for damage in damages), *verify_tree(PUBLIC)]
+    findings = [*(damage.text for damage in damages), *generations.unreadable(YARD), *verify_tree(PUBLIC)]
+    for damage in damages:
+        if not any(YARD.store.mend(damage.sha256, path) for path in _copies(damage)):
+            YARD.store.discard(damage)
+    findings += generations.let_go(YARD)
     if findings:
         TREE.distrust()
-        for damage in damages:
-            YARD.store.discard(damage)
-        raise StoreError("\n".join(findings), hint=f"{len(findings)} findings; run doit to make again what is named")
+        number = counted(len(findings), "finding")
+        raise StoreError("\n".join(findings), hint=f"{number}; run doit to make again what is named")
     _answer("verified every blob of the store, and every page, link and file of public/")
+
+
+def _copies(damage: Damage) -> Iterator[Path]:
+    """Where public/ may have the same bytes; on another disk, or changed in one place alone, they may be whole."""
+    for fingerprint in damage.fingerprints if damage.sha256 else ():
+        record = YARD.store.record(fingerprint)
+        if record:
+            wheel = PUBLIC / "files" / record.sha256[:2] / record.sha256 / record.filename
+            yield wheel if damage.sha256 == record.sha256 else wheel.with_name(f"{wheel.name}.metadata")
 
 
 def _answer(line: str) -> None:
@@ -223,19 +236,22 @@ def show_generations() -> None:
 def rollback(to: int | None) -> None:
     """The tree as it was; the next doit goes forward again, unless requirements and locks went back as well."""
     one = generations.roll_back(YARD, to)
-    TREE.publish()
+    TREE.publish(take_away=True)
     _answer(f"public/ is generation {one.like or one.number} again")
 
 
 def prune(keep: int, dry_run: bool) -> None:
     """Pages and files of the tree first, then the store."""
     pruned = generations.what_to_prune(YARD, keep=keep)
+    unknown = TREE.unknown(pipeline.all_completed(YARD))
+    if missing := [one.name for one in WORKSPACE.platforms if one.name in unknown]:
+        raise _unknown(missing)
     verb = "would remove" if dry_run else "removed"
-    for line in pruned.lines:
+    for line in (*(f"platform {name}  this workspace does not know it" for name in unknown), *pruned.lines):
         _answer(f"{verb}  {line}")
     if not dry_run:
         generations.forget(YARD, pruned)
-        TREE.publish()
+        TREE.publish(take_away=True)
         generations.remove(YARD, pruned)
     wheels, files = counted(len(pruned.fingerprints), "wheel"), counted(len(pruned.blobs), "file")
     _answer(f"{verb} {wheels}, {files}, {pruned.bytes} bytes")
@@ -246,6 +262,7 @@ class Tree:
 
     def __init__(self) -> None:
         self.decisions: tuple[str, ...] = ()
+        self.comes_last = False  # whether this run publishes once more when all platforms have come to their end
         self._kept = YARD.folder / "published.json"
         self._memo = YARD.folder / "published.memo"
 
@@ -263,20 +280,37 @@ class Tree:
             kept = json.loads(self._kept.read_bytes())
         except (OSError, ValueError):
             return False
-        return bool(kept["state"] == _state(completed) and is_current(PUBLIC, kept["manifest"]))
+        pages = [PUBLIC / folder / "simple" / "index.html" for folder in ("", *(one.name for one in completed))]
+        return bool(
+            kept["state"] == _state(completed)
+            and is_current(PUBLIC, kept["manifest"])
+            and all(page.is_file() for page in pages)
+        )
+
+    def unknown(self, completed: Sequence[pipeline.Completed]) -> list[str]:
+        """Platforms that public/ has, and of which the workspace has no word: it was lost, or is another one."""
+        names = {path.parents[1].name for path in PUBLIC.glob("*/simple/index.html")}
+        return sorted(names - {"simple"} - {one.name for one in completed})
 
     def distrust(self) -> None:
         """The next publication looks at every byte."""
         self._kept.unlink(missing_ok=True)
 
-    def publish(self) -> None:
-        """Bring public/ up to what is complete; one thread at a time."""
+    def publish(self, *, take_away: bool = False, may_wait: bool = False) -> None:
+        """Bring public/ up to what is complete; one thread at a time.
+
+        What the workspace does not know is not taken away but on purpose: PublishError, or `may_wait` for its turn.
+        """
         from index.errors import TreeError
 
         with YARD.alone("publish"):
             completed = pipeline.all_completed(YARD)
-            if self._is(completed) or not (PUBLIC.exists() or completed):
+            if not (PUBLIC.exists() or completed) or (self._is(completed) and not take_away):
                 return
+            if (unknown := self.unknown(completed)) and not take_away:
+                if may_wait and set(unknown) <= {one.name for one in WORKSPACE.platforms}:
+                    return
+                raise _unknown(unknown)
             with YARD.progress.during("public", "PUBLISH"):
                 try:
                     self._bring_up(completed)
@@ -290,16 +324,16 @@ class Tree:
         from index.tree import tree
 
         state = _state(completed)
-        generations.remember(YARD, completed)
         memo = read_memo(self._memo)
         with looking(PUBLIC, memo) as looked:
-            made = tree(
-                _platforms(completed),
-                url=WORKSPACE.publish_url,
-                metadata=lambda sha256: YARD.store.blob(sha256).read_bytes(),
-                incomplete=standing.incomplete(YARD),
-                memo=memo,
-            )
+            with generations.remembered(YARD, completed):
+                made = tree(
+                    _platforms(completed),
+                    url=WORKSPACE.publish_url,
+                    metadata=lambda sha256: YARD.store.blob(sha256).read_bytes(),
+                    incomplete=standing.incomplete(YARD),
+                    memo=memo,
+                )
             published = publish(
                 PUBLIC,
                 made,
@@ -310,6 +344,14 @@ class Tree:
             )
         self.decisions = tuple(decision.text for decision in made.decisions)
         write_file(self._kept, json.dumps({"state": state, "manifest": published.manifest}).encode())
+
+
+def _unknown(names: Sequence[str]) -> PublishError:
+    return PublishError(
+        f"public/ has {', '.join(names)}, of which this workspace knows nothing: was .wheelyard/ removed?",
+        hint="public/ stays as it is until `doit` has made again what platforms.yaml names; "
+        "`doit prune` takes out what it does not name",
+    )
 
 
 def _state(completed: Sequence[pipeline.Completed]) -> str:

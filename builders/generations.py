@@ -10,13 +10,24 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from builders.errors import StoreError
-from builders.pipeline import Completed, all_completed, completed_from, forget_completed, keep_completed, kept_plan
+from builders.pipeline import (
+    Completed,
+    all_completed,
+    completed_from,
+    completed_names,
+    completed_platform,
+    forget_completed,
+    keep_completed,
+    kept_plan,
+)
 from builders.store import Record, write_file
 from builders.yard import Yard
 
@@ -66,12 +77,21 @@ def _paths(yard: Yard) -> list[Path]:
     return sorted((yard.folder / "generations").glob("*.json"))
 
 
-def remember(yard: Yard, platforms: Sequence[Completed]) -> None:
-    """Write a generation, unless the newest one says the same."""
+@contextmanager
+def remembered(yard: Yard, platforms: Sequence[Completed]) -> Iterator[None]:
+    """A generation is written, unless the newest one says the same; what cannot be published was none."""
     paths = _paths(yard)
     newest = _read(paths[-1]) if paths else None
-    if newest is None or newest.platforms != tuple(platforms):
-        _write(yard, _next(newest, platforms))
+    if newest and newest.platforms == tuple(platforms):
+        yield
+        return
+    one = _next(newest, platforms)
+    _write(yard, one)
+    try:
+        yield
+    except BaseException:
+        _path(yard, one.number).unlink()
+        raise
 
 
 def _next(newest: Generation | None, platforms: Sequence[Completed], like: int = 0) -> Generation:
@@ -96,7 +116,9 @@ def roll_back(yard: Yard, number: int | None) -> Generation:
         raise StoreError(f"there is no generation {which}", hint=f"there are: {numbers}")
     missing = (wanted[0].wheels() | wanted[0].asked_for()) - yard.store.finished()
     if missing:
-        raise StoreError(f"generation {wanted[0].number} cannot come back: {len(missing)} of its wheels were pruned")
+        raise StoreError(
+            f"generation {wanted[0].number} cannot come back: {len(missing)} of its wheels have left the store"
+        )
     if wanted[0].platforms != known[-1].platforms:
         _write(yard, _next(known[-1], wanted[0].platforms, like=wanted[0].like or wanted[0].number))
     _restore(yard, wanted[0])
@@ -219,6 +241,39 @@ def remove(yard: Yard, pruned: Pruned) -> None:
         path.unlink(missing_ok=True)
 
 
+def unreadable(yard: Yard) -> list[str]:
+    """What is wrong with the files that say what is published, and what was."""
+    readings: list[Callable[[], object]] = [partial(_read, path) for path in _paths(yard)]
+    readings += [partial(completed_platform, yard, name) for name in completed_names(yard)]
+    found = []
+    for read in readings:
+        try:
+            read()
+        except StoreError as error:
+            found.append(error.reason)
+    return found
+
+
+def let_go(yard: Yard) -> list[str]:
+    """Take out of what is complete all that has no record any more and no plan makes again; a line for each platform.
+
+    Without it, what was damaged and is asked for by nobody would keep every platform from being published.
+    """
+    plans = [plan for platform in yard.workspace.platforms if (plan := kept_plan(yard, platform))]
+    there = yard.store.finished().union(step.fingerprint for plan in plans for step in plan.steps)
+    lines = []
+    for name in completed_names(yard):
+        with suppress(StoreError):  # `unreadable` says so
+            platform = completed_platform(yard, name)
+            gone = set(platform.steps()) - there if platform else set()
+            if platform and gone:
+                lines.append(f"{name}: {len(gone)} of its wheels are lost, asked for by nobody, and leave the tree")
+                sets = tuple((one, tuple(f for f in wheels if f in there)) for one, wheels in platform.sets)
+                wheels = tuple(f for f in platform.wheels if f in there)
+                keep_completed(yard, replace(platform, wheels=wheels, sets=sets))
+    return lines
+
+
 def _only(platform: Completed, asked: Mapping[str, set[str]]) -> Completed:
     return replace(platform, wheels=tuple(one for one in platform.wheels if one in asked[platform.name]))
 
@@ -258,10 +313,10 @@ def _read(path: Path) -> Generation:
     try:
         values = json.loads(path.read_bytes())
         platforms = tuple(completed_from(one) for one in values["platforms"])
-        return Generation(
-            number=int(path.stem), at=float(values["at"]), platforms=platforms, like=int(values.get("like", 0))
-        )
-    except (ValueError, KeyError, TypeError) as error:
+        at, like = float(values["at"]), int(values.get("like", 0))
+        time.gmtime(at)
+        return Generation(number=int(path.stem), at=at, platforms=platforms, like=like)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, OSError) as error:
         raise StoreError(
             f"{path} is not a generation: {error}", hint="delete that file; the tree is not touched"
         ) from error

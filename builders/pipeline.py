@@ -203,7 +203,7 @@ def completed_platform(yard: Yard, name: str) -> Completed | None:
         return completed_from(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoreError(
             f"{path} cannot be read: {error}",
             hint="bring it back with `doit rollback --to NUMBER` (`doit generations` lists them); or delete it and run "
@@ -227,8 +227,12 @@ def completed_from(values: Mapping[str, Any]) -> Completed:
 
 def all_completed(yard: Yard) -> tuple[Completed, ...]:
     """Every platform that was ever complete, by name: what is no longer asked for stays published."""
-    names = sorted(path.stem for path in (yard.folder / "completed").glob("*.json"))
-    return tuple(completed for name in names if (completed := completed_platform(yard, name)))
+    return tuple(one for name in completed_names(yard) if (one := completed_platform(yard, name)))
+
+
+def completed_names(yard: Yard) -> list[str]:
+    """Their names alone."""
+    return sorted(path.stem for path in (yard.folder / "completed").glob("*.json"))
 
 
 def ground_of(yard: Yard, platform: Platform) -> Ground:

@@ -64,6 +64,7 @@ class Damage:
     text: str
     fingerprints: tuple[str, ...]
     blob: Path | None = None
+    sha256: str = ""  # of the bytes that are wrong, or missing
 
 
 _FIELDS = itemgetter(*Record._fields)
@@ -198,11 +199,20 @@ class Store:
             for sha256 in (record.sha256, record.metadata_sha256) if record else ():
                 named.setdefault(sha256, []).append(fingerprint)
                 if record and not self.has_blob(sha256):
-                    yield Damage(text=f"{record.filename}: the bytes {sha256} are missing", fingerprints=(fingerprint,))
+                    text = f"{record.filename}: the bytes {sha256} are missing"
+                    yield Damage(text=text, fingerprints=(fingerprint,), sha256=sha256)
         for path in self.blobs():
             if hash_file(path) != path.name:
                 text = f"{path}: the bytes are not what their name says"
-                yield Damage(text=text, fingerprints=tuple(named.get(path.name, ())), blob=path)
+                yield Damage(text=text, fingerprints=tuple(named.get(path.name, ())), blob=path, sha256=path.name)
+
+    def mend(self, sha256: str, copy: Path) -> bool:
+        """Put other bytes in place of missing or damaged ones, if those have that hash."""
+        if copy.is_symlink() or not copy.is_file() or hash_file(copy) != sha256:
+            return False
+        self.blob(sha256).unlink(missing_ok=True)
+        self.keep(copy)
+        return True
 
     def discard(self, damage: Damage) -> None:
         """Throw away bytes that are nobody's any more, and the records that need them: their steps are made again."""

@@ -37,7 +37,11 @@ class Shelf:
 
 
 def shelf(platform: str, wheels: Sequence[Wheel]) -> Shelf:
-    """One platform's own, of wheels in the order in which they came: of two builds under one name the last one wins."""
+    """One platform's own, of wheels in the order in which they came: under one name the last build wins.
+
+    So does the last word on the same bytes, as an index may take back that they are yanked. In the merged index, where
+    nobody is last, they are yanked if any platform has heard so.
+    """
     chosen: dict[str, Wheel] = {}
     replaced: dict[str, dict[str, Wheel]] = {}
     for wheel in wheels:
@@ -45,7 +49,7 @@ def shelf(platform: str, wheels: Sequence[Wheel]) -> Shelf:
         if before is not None and before.sha256 != wheel.sha256:
             replaced.setdefault(wheel.filename, {})[before.sha256] = before
             before = None
-        chosen[wheel.filename] = _joined(before, wheel) if before else wheel
+        chosen[wheel.filename] = _joined(before, wheel, yanked=wheel.yanked) if before else wheel
     ordered = tuple(in_order(chosen.values()))
     if not replaced:
         return Shelf(wheels=ordered)
@@ -91,7 +95,8 @@ def _decide(
     if all(wheel.sha256 == first.sha256 for _, wheel in candidates):
         joined = first
         for _, wheel in candidates[1:]:
-            joined = _joined(joined, wheel)
+            said = [one.yanked for one in (joined, wheel) if one.yanked is not None]
+            joined = _joined(joined, wheel, yanked=max(said, default=None))
         return joined, None
     if not _same_needs([wheel for _, wheel in candidates], metadata):
         return None, _decision(
@@ -145,14 +150,14 @@ def _why(candidates: list[tuple[PublishedPlatform, Wheel]]) -> str:
     return "built on the oldest glibc and so good for the most machines"
 
 
-def _joined(one: Wheel, other: Wheel) -> Wheel:
-    """Two records of the same bytes: yanked if either says so, and uploaded when it was first seen."""
-    if one.yanked == other.yanked and one.upload_time == other.upload_time:
+def _joined(one: Wheel, other: Wheel, *, yanked: str | None) -> Wheel:
+    """Two records of the same bytes: uploaded when it was first seen."""
+    if one.yanked == yanked and one.upload_time == other.upload_time:
         return one
     values = {field.name: getattr(one, field.name) for field in fields(Entry)}
     times = [wheel.upload_time for wheel in (one, other) if wheel.upload_time is not None]
     values["upload_time"] = min(times, default=None)
-    values["yanked"] = max((wheel.yanked for wheel in (one, other) if wheel.yanked is not None), default=None)
+    values["yanked"] = yanked
     return Entry(**values)
 
 

@@ -98,6 +98,81 @@ def test_what_verify_names_is_made_again(mine: Bench) -> None:
     assert "nothing to do" in done(mine.doit()).text
 
 
+@pytest.mark.parametrize("way", ["record", "no record", "blob"])
+def test_what_nobody_asks_for_any_more_is_damaged(mine: Bench, way: str) -> None:
+    """It leaves the tree, and is told; everything else is published as before, and goes on to be."""
+    store = mine.root / ".wheelyard"
+    [record] = [path for path in (store / "records").iterdir() if name("alpha", "2.0").encode() in path.read_bytes()]
+    said = json.loads(record.read_bytes())
+    if way == "no record":
+        record.unlink()
+    else:
+        path = record if way == "record" else store / "blobs" / said["sha256"][:2] / said["sha256"]
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes().replace(b"2.0", b"2.1"))
+        if way == "blob":  # there is no whole copy of it
+            next((mine.root / "public/files").glob(f"*/{said['sha256']}/*.whl")).unlink()
+    ran = refused(mine.doit("verify"))
+    assert "here: 1 of its wheels are lost, asked for by nobody, and leave the tree" in ran.out, ran.text
+    done(mine.doit())
+    assert name("alpha", "2.0") not in mine.flat("here")
+    assert {name("alpha"), name("alpha", "3.0"), name("beta")} <= set(mine.flat("here"))
+    assert_whole(mine)
+    assert "have left the store" in refused(mine.doit("rollback", "--to", "2")).out
+
+
+def test_a_damaged_blob_is_mended_from_the_tree(mine: Bench) -> None:
+    """Where the tree has a copy of its own, the bytes that nobody could fetch again come from there."""
+    before = contents(mine.root / "public")
+    store = mine.root / ".wheelyard"
+    for path in sorted((store / "blobs").glob("*/*")):
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes() + b"?")
+    for path in (mine.root / "vendor").iterdir():
+        path.unlink()
+    refused(mine.doit("verify"))
+    assert_whole(mine)
+    done(mine.doit())
+    assert contents(mine.root / "public") == before
+
+
+def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
+    """The tree stays until all is made again that it has: a platform that is not known is never taken away unasked."""
+    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    done(mine.doit())
+    before = contents(mine.root / "public")
+    shutil.rmtree(mine.root / ".wheelyard")
+    for words in (("platforms:here",), ("prune",), ("prune", "--dry-run")):
+        ran = refused(mine.doit(*words))
+        assert "of which this workspace knows nothing" in ran.out, ran.text
+        assert contents(mine.root / "public") == before
+    declare(mine, here=["alpha==3.0", "beta"], there=["beta", "absent-from-everywhere"])
+    refused(mine.doit())
+    assert contents(mine.root / "public") == before
+    declare(mine, here=["alpha==3.0", "beta"])
+    assert "public/ has there, of which" in refused(mine.doit()).out
+    assert contents(mine.root / "public") == before
+    assert "would remove  platform there" in done(mine.doit("prune", "--dry-run")).out
+    done(mine.doit("prune"))
+    assert not (mine.root / "public/there").exists()
+    assert_whole(mine)
+    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    done(mine.doit())
+    shutil.rmtree(mine.root / ".wheelyard")
+    done(mine.doit())
+    assert {"here", "there"} <= {path.name for path in (mine.root / "public").iterdir()}
+    assert_whole(mine)
+
+
+@pytest.mark.parametrize("folder", ["simple", "here"])
+def test_a_folder_of_the_tree_that_somebody_removed(mine: Bench, folder: str) -> None:
+    """The next run sees it."""
+    before = contents(mine.root / "public")
+    shutil.rmtree(mine.root / "public" / folder)
+    done(mine.doit())
+    assert contents(mine.root / "public") == before
+
+
 # --- listing --------------------------------------------------------------------------------------------------------
 
 

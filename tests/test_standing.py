@@ -34,7 +34,8 @@ def publish(yard: Yard, *platforms: Completed) -> None:
     """What dodo.py does around a publication, at a second that the test chooses afterwards."""
     for one in platforms:
         keep_completed(yard, one)
-    generations.remember(yard, sorted(platforms, key=lambda one: one.name))
+    with generations.remembered(yard, sorted(platforms, key=lambda one: one.name)):
+        pass
 
 
 def no_record(fingerprint: str) -> None:

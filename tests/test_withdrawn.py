@@ -79,6 +79,24 @@ def test_a_yank_and_a_status_are_published_when_the_lock_has_heard_of_them(bench
     assert "PUBLISH" not in bench.doit().out
 
 
+def test_a_yank_that_is_taken_back(bench: Bench, index: loopback.Index) -> None:
+    """The lock's last word counts, whatever was known of the same bytes, and whatever else the index says by now."""
+    platform = {"name": "here", "host": True, "prove": False, "packages": ["alpha==1.0"]}
+    bench.write("platforms.yaml", json.dumps({"upstream": [{"url": index.url}], "platforms": [platform]}))
+    withdraw(index, "alpha")
+    assert bench.doit().code == 0
+    one = index.pages["alpha"]["files"][0]
+    del one["yanked"]
+    one["upload-time"] = "2024-01-01T00:00:00Z"
+    index.server.behaviours["/simple/alpha/"] = loopback.body(json.dumps(index.pages["alpha"]).encode(), JSON_TYPE)
+    assert bench.doit("upgrade").code == 0
+    assert bench.doit().code == 0
+    assert "yanked" not in page(bench, "alpha")["files"][0]
+    assert "yanked" not in page(bench, "alpha", "here/simple")["files"][0]
+    assert bench.flat("here") == ["alpha-1.0-py3-none-any.whl"]
+    assert bench.doit("verify").code == 0
+
+
 def test_a_yanked_file_that_no_set_asks_for_any_more_leaves_the_flat_folder(
     bench: Bench, index: loopback.Index, tmp_path: Path
 ) -> None:
