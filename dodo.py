@@ -192,6 +192,9 @@ def verify() -> None:
     """Everything that is not as it should be, at once; what is damaged in the store goes, to be made again."""
     from index.verify import verify as verify_tree
 
+    if not PUBLIC.exists() and not YARD.store.finished():
+        _answer("there is nothing to verify yet: run doit")
+        return
     damages = list(YARD.store.damaged())
     findings = [*(damage.text for damage in damages), *generations.unreadable(YARD), *verify_tree(PUBLIC)]
     for damage in damages:

@@ -183,7 +183,7 @@ class Store:
 
     def blobs(self) -> Iterator[Path]:
         """Every stored file, in order."""
-        return iter(sorted(self._blobs.glob("*/*")))
+        return filter(_is_file, sorted(self._blobs.glob("*/*")))
 
     def damaged(self) -> Iterator[Damage]:
         """Re-hash everything, and change nothing."""
@@ -201,14 +201,16 @@ class Store:
                 if record and not self.has_blob(sha256):
                     text = f"{record.filename}: the bytes {sha256} are missing"
                     yield Damage(text=text, fingerprints=(fingerprint,), sha256=sha256)
-        for path in self.blobs():
-            if hash_file(path) != path.name:
+        for path in sorted(self._blobs.glob("*/*")):
+            if not _is_file(path):
+                yield Damage(text=f"{path}: is no file of ours; move it away", fingerprints=())
+            elif hash_file(path) != path.name:
                 text = f"{path}: the bytes are not what their name says"
                 yield Damage(text=text, fingerprints=tuple(named.get(path.name, ())), blob=path, sha256=path.name)
 
     def mend(self, sha256: str, copy: Path) -> bool:
         """Put other bytes in place of missing or damaged ones, if those have that hash."""
-        if copy.is_symlink() or not copy.is_file() or hash_file(copy) != sha256:
+        if not _is_file(copy) or hash_file(copy) != sha256:
             return False
         self.blob(sha256).unlink(missing_ok=True)
         self.keep(copy)
@@ -268,6 +270,11 @@ def _read(path: str) -> bytes:
         return text
     finally:
         os.close(handle)
+
+
+def _is_file(path: Path) -> bool:
+    """A regular one, and no link to one: from a pipe one would read for ever."""
+    return path.is_file() and not path.is_symlink()
 
 
 def hash_file(path: Path) -> str:

@@ -111,6 +111,19 @@ def test_it_runs_alone(public: Path, tmp_path: Path) -> None:
     assert "foo-1.0-py3-none-any.whl: is not what was published" in bad.stdout
 
 
+@pytest.mark.parametrize("stdout", ["/dev/full", "pipe"])
+def test_nobody_reads_what_it_says(public: Path, stdout: str) -> None:
+    """The exit code says it all the same."""
+    read, write = os.pipe()
+    os.close(read)
+    target = os.open(stdout, os.O_WRONLY) if stdout != "pipe" else write
+    flip(wheel(public))
+    done = subprocess.run(
+        [sys.executable, str(module.__file__), str(public)], check=False, stdout=target, stderr=subprocess.PIPE
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 def test_a_flipped_bit_is_found_wherever_it_is(public: Path) -> None:
     """In each single file of the tree, the manifest included."""
     for path in sorted(one for one in public.rglob("*") if one.is_file() and not one.is_symlink()):

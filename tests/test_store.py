@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,14 @@ def test_two_records_in_one_file_shift_no_other(store: Store, tmp_path: Path) ->
     path.write_bytes(path.read_bytes() + b"," + path.read_bytes())
     with pytest.raises(StoreError, match=f"the record {path} cannot be read"):
         store.needed_records(NAMES)
+
+
+def test_what_is_no_file_among_the_blobs(store: Store, tmp_path: Path) -> None:
+    """A folder, a pipe, a link: named, and neither read nor followed."""
+    folder = next((tmp_path / "blobs").iterdir())
+    (folder / "folder").mkdir()
+    (folder / "link").symlink_to("/etc/passwd")
+    os.mkfifo(folder / "pipe")
+    found = [damage.text for damage in store.damaged()]
+    assert found == [f"{folder / name}: is no file of ours; move it away" for name in ("folder", "link", "pipe")]
+    assert len(list(store.blobs())) == len(NAMES)
