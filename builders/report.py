@@ -31,8 +31,13 @@ def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Fai
         reason=_one_line(text),
         asked_by=step.asked_by if step else (),
         log=str(log.relative_to(yard.workspace.root)) if log.is_file() and log.stat().st_size else None,
-        again=f"doit {'index' if task == '_tree' else task}",
+        again=f"doit {_again(task)}",
     )
+
+
+def _again(task: str) -> str:
+    """The task that somebody would ask for, where this one is part of it."""
+    return {"_tree": "index"}.get(task, task.replace("_wheels:", "platforms:", 1))
 
 
 def _one_line(text: str) -> str:
