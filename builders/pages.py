@@ -15,8 +15,9 @@ from functools import lru_cache
 from html import unescape
 from html.parser import HTMLParser
 from typing import NamedTuple
+from urllib.parse import unquote
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import ArchiveError, UpstreamError
 from builders.filenames import parse_sdist_name, project_of_wheel
@@ -39,6 +40,11 @@ _PLAIN_ANCHOR = re.compile(r'\s*<a((?: [a-z][a-z-]*="[^"<>]*")*)>[^<>&]*</a>(?:<
 _ATTRIBUTE = re.compile(r'([a-z][a-z-]*)="([^"<>]*)"')
 _TEXTS = {f"data-{name}": name for name in ("requires-python", "upload-time", "yanked")}
 _PAIRS = {f"data-{name}": name for name in ("core-metadata", "dist-info-metadata")}
+# What an index writes above the files of a project, also where there are none; and what only leads to another page.
+_HEADING = re.compile(r"<(?:title|h1)\b[^<>]*>([^<]*)", re.IGNORECASE)
+_INDEX_WORDS = re.compile(r"\b(links for|simple index|index of)\b", re.IGNORECASE)
+_HTML = re.compile(r"<(!doctype html|html)\b", re.IGNORECASE)
+_LEADS_ON = re.compile(r"<(script|i?frame)\b|http-equiv *= *[\"']?refresh", re.IGNORECASE)
 _REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
 
 
@@ -87,12 +93,16 @@ class LinkRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What a page offers. `refused`: sites that it may not lead to; `unreadable`: how many entries were dropped."""
+    """What a page offers. `refused`: sites that it may not lead to; `unreadable`: how many entries were dropped.
+
+    `foreign`: none of its links is a file of the project, or it has no link and does not look like a page of an index.
+    """
 
     files: tuple[IndexFile, ...]
     refused: tuple[str, ...]
     unreadable: int
     links: int
+    foreign: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +132,22 @@ def parse_page(
             f"{url} answers with {visible(kind)[:80] or 'no content type'}, which is not a page of a simple index"
         )
     listing = _gather(entries, base, url, project, rule)
+    if not entries and kind != JSON_TYPE:
+        listing = replace(listing, foreign=not _is_empty_index(body.decode("utf-8", errors="replace"), project))
     return replace(listing, files=tuple(replace(file, status=status) for file in listing.files)) if status else listing
 
 
 def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName | None, rule: LinkRule) -> Listing:
     files: dict[str, IndexFile] = {}
     refused: set[str] = set()
-    unreadable = 0
+    unreadable = foreign = 0
     for entry in entries:
         try:
             link = _link(base, entry.link)
             _check_name(entry, link.filename, project)
         except (UpstreamError, ArchiveError):
             unreadable += 1
+            foreign += not _bears_name(entry, project)
             continue
         if not rule.allows_site(link.scheme, link.site, page=page):
             refused.add(link.site or f"{link.scheme}:")
@@ -149,6 +162,7 @@ def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName
         refused=tuple(sorted(refused)),
         unreadable=unreadable,
         links=len(entries),
+        foreign=0 < foreign == len(entries),
     )
 
 
@@ -188,6 +202,23 @@ def _check_name(entry: _Entry, filename: str, project: NormalizedName | None) ->
     projects = projects_of(filename)
     if project is not None and project not in projects:
         raise UpstreamError("a file of another project")
+
+
+def _bears_name(entry: _Entry, project: NormalizedName | None) -> bool:
+    """Whether it is a file of the project by its looks: an egg or an installer is, though nobody can use it."""
+    name = unquote(re.split("[?#]", entry.link, maxsplit=1)[0].rpartition("/")[2])
+    return re.match(rf"{re.escape(project or '')}-v?[0-9]", canonicalize_name(name)) is not None
+
+
+def _is_empty_index(text: str, project: NormalizedName | None) -> bool:
+    """Whether HTML without a link is PEP 503's page of a project without files: by meta, heading, or all blank."""
+    if "pypi:repository-version" in text:
+        return True
+    headings = [unescape(heading).strip() for heading in _HEADING.findall(text)]
+    if any(_INDEX_WORDS.search(heading) or canonicalize_name(heading) == project for heading in headings):
+        return True
+    blank = not re.sub(r"<[^<>]*>", "", text).strip()
+    return blank and _HTML.search(text) is not None and _LEADS_ON.search(text) is None
 
 
 def _same_file(first: IndexFile | None, second: IndexFile, page: Url) -> IndexFile:

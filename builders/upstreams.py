@@ -209,6 +209,8 @@ class _Index:
         if page.url.site != url.site and not rule.allows(page.url, page=page.url):
             raise _elsewhere(url, project, (page.url.site,), "is answered from")
         listing = parse_page(page.body, page.content_type, page.url, project=project, rule=rule)
+        if listing.foreign:
+            raise _no_list(page.url, listing.links, project)
         return self._judged(listing, url, project)
 
     def _judged(self, listing: Listing, url: Url, project: NormalizedName) -> tuple[IndexFile, ...] | None:
@@ -222,6 +224,15 @@ class _Index:
                 self._url = machine_index(self._environ).folder()
                 self._fetcher.credentials.remember(self._url)
             return self._url
+
+
+def _no_list(page: Url, links: int, project: str) -> UpstreamError:
+    found = f"{links} link{'s' * (links > 1)}, none of them a file of {project}" if links else "a page without any link"
+    return UpstreamError(
+        f"{page.public()} answers with {found}: a login page?",
+        hint="Open it in a browser on this machine: log in where it asks for that; if it is no simple index, "
+        "correct the url of this upstream.",
+    )
 
 
 def _elsewhere(url: Url, project: str, sites: Sequence[str], verb: str) -> UpstreamError:

@@ -248,6 +248,42 @@ def test_what_is_no_page_is_said(body: bytes, kind: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        ('<h1>Hotel WiFi</h1><a href="/accept">Accept</a>', True),
+        ('<a href="/login?next=/simple/foo-1.0.zip">Log in</a><a href="https://other.example/simple/foo/">x</a>', True),
+        ('<a href="bar-1.0.zip">bar-1.0.zip</a>', True),
+        ("<!DOCTYPE html><html><head><script src=/app.js></script></head><body></body></html>", True),
+        ('<html><head><meta http-equiv="refresh" content="0; url=/portal"></head></html>', True),
+        ("<!DOCTYPE html><title>Hotel WiFi</title><p>Please ask at the desk", True),
+        ("", True),
+        ('<a href="/accept">Accept</a><a href="foo-1.0.zip">foo-1.0.zip</a>', False),
+        ('<a href="https://other.example/foo-1.0.zip">foo-1.0.zip</a>', False),
+        ('<a href="Foo-1.0-py2.7.egg">Foo-1.0-py2.7.egg</a><a href="foo-1.0.win32.exe">x</a>', False),
+        ('<a href="foo-1.0.zip#sha256=x">foo-1.0.zip</a>', False),
+        ("<!DOCTYPE html><title>Links for foo</title><script>let x</script>", False),
+        ("<!DOCTYPE html><title>Foo</title><h1>All its files</h1>", False),
+        ('<meta name="pypi:repository-version" content="1.0"><p>Nothing here', False),
+        ("<!DOCTYPE html>\n<html>\n  <body>\n  </body>\n</html>\n", False),
+    ],
+)
+def test_a_page_that_lists_nothing_of_the_project_is_told_from_an_empty_one(text: str, foreign: bool) -> None:
+    """I11: links that are no file of it, or a page of another kind; not eggs, and not a project without files."""
+    listing = read_html(text)
+    assert listing.foreign is foreign
+
+
+def test_a_page_of_json_is_empty_where_it_says_so() -> None:
+    """With meta and `files: []` there are no files; entries of something else are no list of this project."""
+    assert [read_json(*files).foreign for files in ((), (None,), (entry("bar-1.zip"),), (entry(),))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
     "file",
     [
         None,

@@ -106,6 +106,24 @@ def test_an_empty_page_is_no_project(public: Index, internal: Index, tmp_path: P
     assert names(upstreams.files(canonicalize_name("foo"))) == ["foo-2.0.tar.gz"]
 
 
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (b'<h1>Hotel WiFi</h1><a href="/accept">Accept</a>', "answers with 1 link, none of them a file of foo"),
+        (b'<a href="/a">a</a><a href="/b">b</a>', "answers with 2 links, none of them a file of foo"),
+        (b"<html><script>location = '/portal'</script></html>", "answers with a page without any link"),
+    ],
+)
+def test_a_login_page_is_a_failure(page: bytes, said: str, public: Index, internal: Index, tmp_path: Path) -> None:
+    """I11, with status 200: it is no word on whether there is such a project, and the next upstream is not asked."""
+    internal.server.behaviours["/simple/foo/"] = loopback.body(page)
+    public.add("foo", "foo-99.0.tar.gz")
+    with pytest.raises(UpstreamError) as caught:
+        ask(tmp_path, Declared(url=internal.url), Declared(url=public.url)).files(canonicalize_name("foo"))
+    assert f"{internal.url}foo/ {said}: a login page?\n  Open it in a browser" in str(caught.value)
+    assert public.server.asked == []
+
+
 def test_files_elsewhere_need_files_from(public: Index, internal: Index, tmp_path: Path) -> None:
     """All links lead to another host: the error names it and the key; with the key they are offered."""
     link = f"{public.server.url}files/foo-1.0.tar.gz"
