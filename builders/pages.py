@@ -29,6 +29,7 @@ ACCEPT = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1"
 STATUSES = frozenset({"archived", "quarantined", "deprecated"})  # besides "active"
 Status = tuple[str, str]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_MOST_BYTES = 2**63 - 1  # what TOML and the clients have room for: one size above that costs them the whole page
 _CLAUSE = r" *((===?|[~!<>]=|[<>]) *)?v?[0-9][0-9A-Za-z.*+!-]* *"
 # What nearly every link of a large index looks like: nothing in it is encoded, escaped or relative.
 _PLAIN_LINK = re.compile(
@@ -247,7 +248,7 @@ def _file(filename: str, url: Url, fields: Mapping[str, object]) -> IndexFile | 
         filename=filename,
         url=url,
         sha256=sha256.lower() if sha256 else None,
-        size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+        size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MOST_BYTES else None,
         upload_time=_time(fields.get("upload-time")),
         requires_python=requires or None,
         yanked=_yanked(fields.get("yanked")),
@@ -256,12 +257,16 @@ def _file(filename: str, url: Url, fields: Mapping[str, object]) -> IndexFile | 
 
 
 def _time(value: object) -> str | None:
-    """In whole seconds of UTC, as it will stand in a lock: what is fetched ahead of that is known again by it."""
+    """In whole seconds of UTC, as it will stand in a lock: what is fetched ahead of that is known again by it.
+
+    Not before the year 1000: strftime writes such a year with fewer digits, which is no time to anybody else.
+    """
     try:
         said = datetime.fromisoformat(value)  # type: ignore[arg-type]
-        return said.replace(tzinfo=said.tzinfo or UTC).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        utc = said.replace(tzinfo=said.tzinfo or UTC).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
+    return utc.strftime("%Y-%m-%dT%H:%M:%SZ") if utc.year >= 1000 else None
 
 
 def _yanked(value: object) -> str | None:
@@ -301,7 +306,7 @@ def _check_version(version: object, url: Url) -> None:
 
 def _read_json(body: bytes, url: Url) -> tuple[list[_Entry], Status | None]:
     try:
-        page = json.loads(body)
+        page = json.loads(body, parse_int=_number)
     except (ValueError, RecursionError):
         raise UpstreamError(f"{url} says that it is JSON, and is not") from None
     meta = page.get("meta") if isinstance(page, dict) else None
@@ -312,6 +317,11 @@ def _read_json(body: bytes, url: Url) -> tuple[list[_Entry], Status | None]:
     said = page.get("project-status")
     status = _status(said.get("status"), said.get("reason")) if isinstance(said, dict) else None
     return [_json_entry(file) for file in files], status
+
+
+def _number(text: str) -> int | None:
+    """None for what no field can mean, and what Python would not read: thousands of digits."""
+    return int(text) if len(text) <= 20 else None
 
 
 def _json_entry(file: object) -> _Entry:

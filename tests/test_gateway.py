@@ -327,6 +327,17 @@ def test_uv_locks_over_the_gateway(index: Index, gateway: Gateway, tmp_path: Pat
     assert any("range" in asked.headers for asked in index.server.asked)
 
 
+def test_uv_reads_a_page_with_fields_out_of_bounds(index: Index, gateway: Gateway, tmp_path: Path) -> None:
+    """One size or time that nobody can mean would cost a real uv the whole project."""
+    times = ["2024-01-01", "2024-W01-1", "2024-01-01T00:00:00", "9999-12-31T23:59:59-12:00", "0001-01-02T00:00:00Z"]
+    fields = [{"size": size} for size in (2**63, 2**70)] + [{"upload-time": time} for time in times]
+    for number, one in enumerate(fields):
+        index.add("app", f"app-{number}.0-py3-none-any.whl", wheel("app", f"{number}.0"), fields=one)
+    code, said, text = lock(gateway.index_url, "app\n", tmp_path)
+    assert (code, said) == (0, "")
+    assert f"app-{len(fields) - 1}.0-py3-none-any.whl" in text
+
+
 def test_uv_gets_no_confused_dependency(index: Index, tmp_path: Path) -> None:
     """A real uv gets an internal name's 1.0 from its owner; the public index, which has 99.0, hears nothing of it."""
     with loopback.serving() as server:

@@ -321,15 +321,33 @@ def test_a_hostile_reason_is_made_harmless() -> None:
         ("size", -1),
         ("size", True),
         ("size", "7"),
+        ("size", 2**63),
+        ("size", 2**70),
         ("upload-time", "yesterday"),
         ("upload-time", 7),
         ("upload-time", "0001-01-01T00:00:00+23:59"),
+        ("upload-time", "9999-12-31T23:59:59-12:00"),
+        ("upload-time", "0001-01-02T00:00:00Z"),
+        ("upload-time", "2024-06-30T23:59:60Z"),
     ],
 )
 def test_fields_that_cannot_be_read_are_left_out(field: str, value: object) -> None:
     """A size and a time are help, not promises: without them, the file is judged by its hash."""
     (file,) = read_json(entry(fields={field: value})).files
     assert (file.size, file.upload_time) == (None, None)
+
+
+def test_a_size_of_thousands_of_digits_costs_itself_alone() -> None:
+    """Python reads no such number, which is no reason to call the page something else than JSON."""
+    body = json.dumps({"meta": {"api-version": "1.1"}, "name": "foo", "files": [entry(fields={"size": 7})]})
+    listing = parse_page(body.replace('"size": 7', f'"size": {"7" * 5000}').encode(), JSON_TYPE, PAGE, project=FOO)
+    assert [file.size for file in listing.files] == [None]
+
+
+@pytest.mark.parametrize("text", ["2024-01-01", "2024-W01-1", "20240101T000000", "2024-01-01T02:00+02:00"])
+def test_a_time_in_another_spelling_is_passed_on_in_ours(text: str) -> None:
+    """Without an offset it is UTC, as PEP 700 has it."""
+    assert read_json(entry(fields={"upload-time": text})).files[0].upload_time == "2024-01-01T00:00:00Z"
 
 
 @given(st.binary(max_size=300), st.sampled_from([JSON_TYPE, HTML_TYPE]))
