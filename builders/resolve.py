@@ -163,11 +163,19 @@ def _answer(
     lock = out / f"{name}.pylock.toml"
     if not lock.is_file():
         said = (out / f"{name}.error.txt").read_text(errors="replace")
-        return _no_solution(request, said.replace(gateway.index_url, "the index"), gateway.failures)
+        return _no_solution(request, _in_our_words(said, gateway.index_url), gateway.failures)
     told = _Told()
     text = _with_real_urls(lock.read_text(), gateway, partial(place, request), told)
     asked_by = _asked_by((out / f"{name}.pins.txt").read_text())
     return Resolved(pylock=text, asked_by=asked_by, yanked=told.yanked, statuses=told.statuses)
+
+
+def _in_our_words(said: str, index_url: str) -> str:
+    """What uv said, without the addresses of the gateway: they are secret, and nobody could open them."""
+    base = re.escape(index_url.removesuffix("/simple/"))
+    said = re.sub(rf"{base}/simple/([A-Za-z0-9._-]+)/?", r"the index's page of \1", said)
+    said = re.sub(rf"{base}/files/[a-z0-9-]+/([A-Za-z0-9._~%!+-]+)", r"the index's file \1", said)
+    return re.sub(rf"{base}(/simple)?/?", "the index", said)
 
 
 def _no_solution(request: Request, said: str, failures: Sequence[str]) -> ResolutionError:

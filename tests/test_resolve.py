@@ -1,0 +1,78 @@
+"""Resolving over a real gateway: with a real uv on this machine, or with an answer that uv should never give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from builders.gateway import Gateway
+from builders.hosts import HostExecutor, find_python
+from builders.platforms import Limits
+from builders.resolve import Place, Request, Resolved, resolve
+from tests import loopback
+from tests.loopback import Index
+from tests.test_gateway import open_gateway
+from tests.test_upstreams import Declared
+
+
+@pytest.fixture
+def index() -> Iterator[Index]:
+    with loopback.serving() as server:
+        yield Index(server=server)
+
+
+@pytest.fixture
+def gateway(index: Index, tmp_path: Path) -> Iterator[Gateway]:
+    with open_gateway(tmp_path, Declared(url=index.url)) as gateway:
+        yield gateway
+
+
+def ask(gateway: Gateway, folder: Path, *requirements: str, uv: Path | None = None) -> Resolved | tuple[str, str]:
+    """The answer, or reason and hint of there being none."""
+    answer = resolve(
+        HostExecutor(find_python(None), uv or Path(find_uv_bin()), folder),
+        gateway,
+        [Request(key="set main", requirements=requirements)],
+        label="here/lock",
+        limits=Limits(seconds=60),
+        scratch=folder,
+        log=folder / "log",
+        place=lambda _, file: Place(key="url", value=str(file.url), sha256=file.sha256 or ""),
+    )["set main"]
+    return answer if isinstance(answer, Resolved) else (answer.reason, answer.hint)
+
+
+def uv_that_says(folder: Path, *, error: str = "", lock: str = "") -> Path:
+    """A program in the place of uv: it writes this lock, or fails with these words."""
+    (folder / "error").write_text(error)
+    (folder / "lock").write_text(lock)
+    program = folder / "uv"
+    script = f"cat {folder}/error >&2; cp {folder}/lock pylock.toml; : > pins.txt; test ! -s {folder}/error"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+def refused(answer: Resolved | tuple[str, str]) -> tuple[str, str]:
+    """Reason and hint."""
+    assert not isinstance(answer, Resolved), answer.pylock
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Failed to fetch: {index}demo/\n", "Failed to fetch: the index's page of demo"),
+        ("status (424) for url ({index}Demo_x/)", "status (424) for url (the index's page of Demo_x)"),
+        ("Failed to fetch: `{files}/demo/demo-1%2B2.zip`", "Failed to fetch: `the index's file demo-1%2B2.zip`"),
+        ("An index URL ({index}) could not be queried", "An index URL (the index) could not be queried"),
+    ],
+)
+def test_uv_is_quoted_without_the_gateways_addresses(gateway: Gateway, tmp_path: Path, said: str, shown: str) -> None:
+    """Pages and files are named as what they are; nobody could open the address, and its token is secret."""
+    text = said.format(index=gateway.index_url, files=gateway.index_url.replace("/simple/", "/files"))
+    reason, _ = refused(ask(gateway, tmp_path, "demo", uv=uv_that_says(tmp_path, error=text)))
+    assert reason == f"set main: {shown}"
