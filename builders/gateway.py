@@ -30,7 +30,7 @@ from builders.connections import CHUNK
 from builders.errors import UpstreamError, WheelyardError
 from builders.fetch import Fetcher
 from builders.pages import HTML_TYPE, JSON_TYPE, IndexFile
-from builders.upstreams import Upstreams, sdist_of, with_sdists
+from builders.upstreams import Upstreams, is_lasting, sdist_of, with_sdists
 from builders.urls import Url
 
 MOST_CONNECTIONS = 256
@@ -49,7 +49,9 @@ class _Body:
 
 
 class Gateway:
-    """Serves as long as its `with` block runs. `failures`: why it answered 502, which uv does not pass on.
+    """Serves as long as its `with` block runs. `failures`: why it answered 502 or 424, which uv does not pass on.
+
+    502 stands for a failure that may pass: uv asks again. One that lasts is a 424, and upstream is not asked again.
 
     `wanted` is told of each file that the resolver looks at. Of a project in `from_sdist`, versions with no sdist are
     not offered; the wheels of the others are, so that their metadata can be read where no foreign code runs.
@@ -72,6 +74,7 @@ class Gateway:
         self._from_sdist = from_sdist
         self._lock = threading.Lock()
         self._failures: list[str] = []
+        self._failed: dict[str, WheelyardError] = {}  # by path, the last one
         self._pages: dict[tuple[NormalizedName, str], _Body] = {}
         self._root = f"/{secrets.token_urlsafe(24)}"
         try:
@@ -93,6 +96,17 @@ class Gateway:
         """Why upstreams failed, each reason once, in the order of time."""
         with self._lock:
             return tuple(dict.fromkeys(self._failures))
+
+    def failure_behind(self, said: str) -> WheelyardError | None:
+        """What made uv say this: the failure of the page or file that it names, or else the last that may pass."""
+        if "No solution found" in said:  # which it says when it could read all that it asked for
+            return None
+        with self._lock:
+            failed = dict(self._failed)
+        named = [path for path in failed if (path if path.endswith("/") else path.rpartition("/")[2]) in said]
+        if named:
+            return failed[max(named, key=len)]
+        return next((error for error in reversed(failed.values()) if not is_lasting(error)), None)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -119,6 +133,10 @@ class Gateway:
 
     def answer(self, path: str, accept: str) -> _Body | IndexFile:
         """The answer to a path: a body, or the file to pass through. Raises WheelyardError for a failing upstream."""
+        with self._lock:
+            failure = self._failed.get(path)
+        if failure and is_lasting(failure):
+            raise failure
         token, _, rest = path.removeprefix("/").partition("/")
         if not hmac.compare_digest(f"/{token}".encode(), self._root.encode()):
             return _text(404, "not found")
@@ -131,11 +149,13 @@ class Gateway:
         self._tell(NormalizedName(rest.split("/")[2]), file)
         return self._metadata(file) if rest.endswith(METADATA) else file
 
-    def failed(self, reason: str) -> None:
+    def failed(self, path: str, error: WheelyardError) -> None:
         """Remember why an upstream failed."""
         with self._lock:
-            self._failures.append(reason)
-        self._log(f"gateway: {reason}")
+            self._failures.append(str(error))
+            self._failed.pop(path, None)
+            self._failed[path] = error
+        self._log(f"gateway: {error}")
 
     def _page(self, project: NormalizedName, form: str) -> _Body:
         with self._lock:
@@ -329,18 +349,19 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         gateway = self.server.gateway
         self._begun = False
+        path = self.path.partition("?")[0]
         try:
-            answer = gateway.answer(self.path.partition("?")[0], self.headers.get("Accept", ""))
+            answer = gateway.answer(path, self.headers.get("Accept", ""))
             if isinstance(answer, IndexFile):
                 self._pass_through(answer)
             else:
                 self._send(answer)
         except WheelyardError as error:
-            gateway.failed(str(error))
+            gateway.failed(path, error)
             if self._begun:
                 self.close_connection = True  # the only way left to say that the body is not whole
             else:
-                self._send(_text(502, str(error)))
+                self._send(_text(424 if is_lasting(error) else 502, str(error)))
 
     do_HEAD = do_GET  # noqa: N815
 

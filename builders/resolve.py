@@ -18,11 +18,12 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
-from builders.errors import FetchError, ResolutionError
+from builders.errors import FetchError, ResolutionError, WheelyardError
 from builders.gateway import Gateway
 from builders.jobs import Executor, Input, Job, Network
 from builders.pages import IndexFile, Status
 from builders.platforms import Limits
+from builders.upstreams import is_lasting
 
 _ALWAYS = "--quiet --no-config --no-python-downloads --no-header --no-progress --color never"
 
@@ -163,7 +164,7 @@ def _answer(
     lock = out / f"{name}.pylock.toml"
     if not lock.is_file():
         said = (out / f"{name}.error.txt").read_text(errors="replace")
-        return _no_solution(request, _in_our_words(said, gateway.index_url), gateway.failures)
+        return _no_solution(request, _in_our_words(said, gateway.index_url), gateway.failure_behind(said))
     told = _Told()
     text = _with_real_urls(lock.read_text(), gateway, partial(place, request), told)
     asked_by = _asked_by((out / f"{name}.pins.txt").read_text())
@@ -178,12 +179,17 @@ def _in_our_words(said: str, index_url: str) -> str:
     return re.sub(rf"{base}(/simple)?/?", "the index", said)
 
 
-def _no_solution(request: Request, said: str, failures: Sequence[str]) -> ResolutionError:
+def _no_solution(request: Request, said: str, failure: WheelyardError | None) -> ResolutionError:
     reason = said.strip().removeprefix("error: ") or "uv gave no reason"
     reason = reason.replace("\n  cause: ", "\n    ")
-    if failures:
+    if failure and is_lasting(failure):
         return ResolutionError(
-            f"{request.key}: the index could not be read: {failures[-1]}\n    {reason}",
+            f"{request.key}: the index could not be read: {failure.reason}",
+            hint=failure.hint or "nothing was changed; it will be the same until this upstream is mended",
+        )
+    if failure:
+        return ResolutionError(
+            f"{request.key}: the index could not be read: {failure}\n    {reason}",
             hint="nothing was changed; try again later",
         )
     if "No space left on device" in reason:

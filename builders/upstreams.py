@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 from packaging.utils import NormalizedName
 from packaging.version import Version
 
+from builders.connections import Failure
 from builders.errors import ArchiveError, UpstreamError, WheelyardError
 from builders.filenames import parse_sdist_name
 from builders.machine_index import machine_index
@@ -141,6 +142,12 @@ class Upstreams:
         url = Url.parse(upstream.url or "").folder()
         self.fetcher.credentials.remember(url)
         return _Index(url, self.fetcher, {}, owns=owns, files_from=upstream.files_from)
+
+
+def is_lasting(error: BaseException) -> bool:
+    """Whether asking again would bring the same: all but an attempt that failed for a reason that may pass."""
+    failure = error.__context__
+    return isinstance(error, WheelyardError) and not (isinstance(failure, Failure) and failure.again)
 
 
 def _pattern(text: str) -> str:

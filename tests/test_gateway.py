@@ -210,7 +210,8 @@ def test_metadata_passes_through_when_its_hash_is_right(index: Index, gateway: G
         loopback.body(metadata), loopback.body(b"other")
     )
     assert get(url)[::2] == (200, metadata)
-    assert get(url)[0] == 502
+    assert [get(url)[0], get(url)[0]] == [424, 424]
+    assert index.server.paths.count("/files/foo-1.0-py3-none-any.whl.metadata") == 2
     assert "expected: sha256" in gateway.failures[0]
 
 
@@ -264,6 +265,42 @@ def test_failures_are_remembered_with_their_reason(index: Index, gateway: Gatewa
     assert "/simple/foo/: answers 500 (Internal Server Error)" in gateway.failures[0]
     assert get(f"{gateway.index_url}nobody/")[0] == 404
     assert len(gateway.failures) == 1
+
+
+REFUSALS = {
+    "answers 401": loopback.status(401),
+    "answers 403": loopback.status(403),
+    "which is not a page": loopback.body(b"", "image/png"),
+    "a login page": loopback.body(b'<a href="/accept">Accept</a>'),
+}
+
+
+@pytest.mark.parametrize("said", REFUSALS)
+def test_what_trying_again_cannot_mend_is_asked_once(said: str, index: Index, gateway: Gateway) -> None:
+    """Uv does not retry a 424, and whoever asks once more gets the same answer; wrong credentials are not repeated."""
+    index.server.behaviours["/simple/foo/"] = REFUSALS[said]
+    codes = [get(f"{gateway.index_url}foo/", Accept=kind)[0] for kind in (JSON_TYPE, "text/html", JSON_TYPE)]
+    assert codes == [424] * 3
+    assert index.server.paths == ["/simple/foo/"]
+    assert [said in failure for failure in gateway.failures] == [True]
+
+
+def test_what_may_pass_is_asked_again(index: Index, gateway: Gateway) -> None:
+    """A server that is overloaded, or breaks off: 502, and the next request gets what there is by then."""
+    index.add("foo", "foo-1.0.tar.gz")
+    page = index.server.behaviours["/simple/foo/"]
+    index.server.behaviours["/simple/foo/"] = loopback.in_turn(loopback.status(503), loopback.cut(b"x" * 99, 9), page)
+    assert [get(f"{gateway.index_url}foo/")[0] for _ in range(3)] == [502, 502, 200]
+
+
+def test_a_failure_is_found_by_what_uv_says(index: Index, gateway: Gateway) -> None:
+    """By the link that it names; without one, the last that may pass; none where it could read everything."""
+    for name, code in (("foo", 500), ("bar", 500), ("baz", 403)):
+        index.server.behaviours[f"/simple/{name}/"] = loopback.status(code)
+        get(f"{gateway.index_url}{name}/")
+    texts = (f"Failed to fetch: {gateway.index_url}foo/", "broke off", "No solution found when resolving")
+    found = [gateway.failure_behind(text) for text in texts]
+    assert ["/foo/" in str(found[0]), "/bar/" in str(found[1]), found[2]] == [True, True, None]
 
 
 def test_a_file_that_breaks_off_does_not_look_whole(index: Index, gateway: Gateway) -> None:

@@ -76,3 +76,35 @@ def test_uv_is_quoted_without_the_gateways_addresses(gateway: Gateway, tmp_path:
     text = said.format(index=gateway.index_url, files=gateway.index_url.replace("/simple/", "/files"))
     reason, _ = refused(ask(gateway, tmp_path, "demo", uv=uv_that_says(tmp_path, error=text)))
     assert reason == f"set main: {shown}"
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "reason", "hint"),
+    [
+        (loopback.status(401), "answers 401: it wants credentials that it did not get", "Put them into netrc"),
+        (loopback.body(b"", "image/png"), "answers with image/png, which is not a page", "nothing was changed"),
+        (loopback.body(b'<a href="/accept">x</a>'), "answers with 1 link, none of them a file of demo", "Open it in"),
+    ],
+)
+def test_a_failure_that_lasts_is_told_by_itself(
+    index: Index, gateway: Gateway, tmp_path: Path, behaviour: loopback.Behaviour, reason: str, hint: str
+) -> None:
+    """A real uv asks once; what is shown is the upstream's failure with its own hint, without the resolver's."""
+    index.server.behaviours["/simple/demo/"] = behaviour
+    said, advice = refused(ask(gateway, tmp_path, "demo"))
+    assert said.startswith(f"set main: the index could not be read: {index.url}demo/")
+    assert reason in said
+    assert "Failed to fetch" not in said
+    assert "424" not in said
+    assert advice.startswith(hint)
+    assert index.server.paths == ["/simple/demo/"]
+
+
+def test_metadata_of_another_hash_is_asked_for_once(index: Index, gateway: Gateway, tmp_path: Path) -> None:
+    """What the index vouches for and what it sends are shown side by side."""
+    index.add("demo", "demo-1.0-py3-none-any.whl", fields={"core-metadata": {"sha256": "b" * 64}})
+    path = "/files/demo-1.0-py3-none-any.whl.metadata"
+    index.server.behaviours[path] = loopback.body(b"other")
+    reason, _ = refused(ask(gateway, tmp_path, "demo"))
+    assert f"{path} is not what the index says\n  expected: sha256 {'b' * 64}" in reason
+    assert index.server.paths == ["/simple/demo/", path]
