@@ -88,7 +88,10 @@ class Upstreams:
         self._answers: dict[NormalizedName, Future[tuple[IndexFile, ...]]] = {}
 
     def files(self, project: NormalizedName) -> tuple[IndexFile, ...]:
-        """What the owner of this name offers; () where nobody has it. Threads that ask at once share one answer."""
+        """What the owner of this name offers; () where nobody has it. Threads that ask at once share one answer.
+
+        A failure that lasts is an answer too: wrong credentials are not sent twice.
+        """
         with self._lock:
             answer = self._answers.get(project)
             mine = answer is None
@@ -98,13 +101,14 @@ class Upstreams:
             try:
                 answer.set_result(self._ask(project))
             except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
-                with self._lock:
-                    del self._answers[project]
+                if not is_lasting(error):
+                    with self._lock:
+                        del self._answers[project]
                 answer.set_exception(error)
         return answer.result()
 
     def expect(self, projects: Iterable[NormalizedName]) -> None:
-        """Begin to ask for these. Returns at once; what fails now is asked for again by whoever needs it."""
+        """Begin to ask for these. Returns at once; whoever needs one asks again where a failure may pass."""
         waiting: SimpleQueue[NormalizedName] = SimpleQueue()
         for project in sorted(set(projects)):
             waiting.put(project)
