@@ -247,10 +247,12 @@ def _no_list(page: Url, links: int, project: str) -> UpstreamError:
 
 
 def _elsewhere(url: Url, project: str, sites: Sequence[str], verb: str) -> UpstreamError:
-    hosts = ", ".join(sites)
+    """A place without a host, like `file:`, is none that files-from could allow."""
+    hosts = ", ".join(site for site in sites if not site.endswith(":"))
+    meant = f"If these hosts are meant, say so in platforms.yaml, beside this upstream's url: files-from: [{hosts}]"
     return UpstreamError(
-        f"{url.public()}: {project} {verb} {hosts}, which this index may not lead to",
-        hint=f"If these hosts are meant, say so in platforms.yaml, beside this upstream's url: files-from: [{hosts}]",
+        f"{url.public()}: {project} {verb} {', '.join(sites)}, which this index may not lead to",
+        hint=meant if hosts else "No index may lead to files of this machine: ask whoever runs it.",
     )
 
 

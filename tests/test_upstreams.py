@@ -141,6 +141,18 @@ def test_files_elsewhere_need_files_from(public: Index, internal: Index, tmp_pat
     assert public.server.asked == []
 
 
+def test_what_has_no_host_is_not_proposed_for_files_from(internal: Index, tmp_path: Path) -> None:
+    """A base that leads to local files: platforms.yaml would refuse `file:` there."""
+    base, link = '<base href="file:///tmp/">', '<a href="foo-1.0.tar.gz">foo-1.0.tar.gz</a>'
+    other = '<a href="https://files.example/foo-2.0.tar.gz">foo-2.0.tar.gz</a>'
+    for page, hint in ((base + link, "ask whoever runs it"), (base + link + other, "files-from: [files.example]")):
+        internal.server.behaviours["/simple/foo/"] = loopback.body(page.encode())
+        with pytest.raises(UpstreamError, match="has all its files at file:") as caught:
+            ask(tmp_path, Declared(url=internal.url)).files(canonicalize_name("foo"))
+        assert hint in caught.value.hint
+        assert "files-from: [file:" not in caught.value.hint
+
+
 def test_a_page_may_not_move_to_another_host(public: Index, internal: Index, tmp_path: Path) -> None:
     """What a page says has no hash to be checked by: it comes from the declared host, or from one under files-from."""
     public.add("foo", "foo-1.0.tar.gz")
