@@ -24,6 +24,7 @@ from builders.jobs import Executor, Input, Job, Network
 from builders.pages import IndexFile, Status
 from builders.platforms import Limits
 from builders.upstreams import is_lasting
+from builders.urls import visible
 
 _ALWAYS = "--quiet --no-config --no-python-downloads --no-header --no-progress --color never"
 
@@ -166,9 +167,27 @@ def _answer(
         said = (out / f"{name}.error.txt").read_text(errors="replace")
         return _no_solution(request, _in_our_words(said, gateway.index_url), gateway.failure_behind(said))
     told = _Told()
-    text = _with_real_urls(lock.read_text(), gateway, partial(place, request), told)
+    text = _with_real_urls(lock.read_text(errors="replace"), gateway, partial(place, request), told)
+    if broken := _why_unreadable(text):
+        return ResolutionError(
+            f"uv's answer for {request.key} cannot be read: {broken}",
+            hint="nothing was changed; the index may have given uv a field that no lock can hold",
+        )
     asked_by = _asked_by((out / f"{name}.pins.txt").read_text())
     return Resolved(pylock=text, asked_by=asked_by, yanked=told.yanked, statuses=told.statuses)
+
+
+def _why_unreadable(text: str) -> str:
+    """What keeps uv's text from being a lock, or ""."""
+    import tomllib
+
+    from packaging.pylock import Pylock, PylockValidationError
+
+    try:
+        Pylock.from_dict(tomllib.loads(text))
+    except (ValueError, PylockValidationError) as error:
+        return visible(str(error))[:300]
+    return ""
 
 
 def _in_our_words(said: str, index_url: str) -> str:

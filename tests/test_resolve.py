@@ -45,6 +45,11 @@ def ask(gateway: Gateway, folder: Path, *requirements: str, uv: Path | None = No
     return answer if isinstance(answer, Resolved) else (answer.reason, answer.hint)
 
 
+def locked(*packages: str) -> str:
+    """A lock as uv writes it."""
+    return "\n".join(['lock-version = "1.0"', 'created-by = "uv"', *(f"\n[[packages]]\n{text}" for text in packages)])
+
+
 def uv_that_says(folder: Path, *, error: str = "", lock: str = "") -> Path:
     """A program in the place of uv: it writes this lock, or fails with these words."""
     (folder / "error").write_text(error)
@@ -108,3 +113,20 @@ def test_metadata_of_another_hash_is_asked_for_once(index: Index, gateway: Gatew
     reason, _ = refused(ask(gateway, tmp_path, "demo"))
     assert f"{path} is not what the index says\n  expected: sha256 {'b' * 64}" in reason
     assert index.server.paths == ["/simple/demo/", path]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (locked('name = "demo"\nwheels = [{ upload-time = 2024-02-30T00:00:00Z }]'), "Invalid date"),
+        (locked('name = "demo"\nversion = 7'), "in 'packages[0].version'"),
+        ("Resolved 1 package", "at line 1"),
+        ("", "Missing required"),
+    ],
+)
+def test_an_answer_that_is_no_lock_is_called_that(gateway: Gateway, tmp_path: Path, said: str, why: str) -> None:
+    """No lock was written yet, so none has to be brought back: it is what uv just said that cannot be read."""
+    reason, hint = refused(ask(gateway, tmp_path, "demo", uv=uv_that_says(tmp_path, lock=said)))
+    assert reason.startswith("uv's answer for set main cannot be read: ")
+    assert why in reason
+    assert hint.startswith("nothing was changed")
