@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
@@ -24,7 +25,10 @@ from builders.jobs import Executor, Input, Job, Network
 from builders.pages import IndexFile, Status
 from builders.platforms import Limits
 from builders.upstreams import is_lasting
-from builders.urls import visible
+from builders.urls import hide, visible
+
+if TYPE_CHECKING:
+    from packaging.pylock import Pylock
 
 _ALWAYS = "--quiet --no-config --no-python-downloads --no-header --no-progress --color never"
 
@@ -168,26 +172,48 @@ def _answer(
         return _no_solution(request, _in_our_words(said, gateway.index_url), gateway.failure_behind(said))
     told = _Told()
     text = _with_real_urls(lock.read_text(errors="replace"), gateway, partial(place, request), told)
-    if broken := _why_unreadable(text):
+    try:
+        pylock = _read_answer(text)
+    except ValueError as error:
         return ResolutionError(
-            f"uv's answer for {request.key} cannot be read: {broken}",
+            f"uv's answer for {request.key} cannot be read: {visible(str(error))[:300]}",
             hint="nothing was changed; the index may have given uv a field that no lock can hold",
+        )
+    if smuggled := sorted(_from_elsewhere(pylock, told.places)):
+        return ResolutionError(
+            "\n".join(f"{request.key}: {project} would come from {hide(where)}" for project, where in smuggled),
+            hint="nothing was changed; files come from the upstreams in platforms.yaml alone, and a package asked for "
+            "another place: leave that package out, or ask for another version of it",
         )
     asked_by = _asked_by((out / f"{name}.pins.txt").read_text())
     return Resolved(pylock=text, asked_by=asked_by, yanked=told.yanked, statuses=told.statuses)
 
 
-def _why_unreadable(text: str) -> str:
-    """What keeps uv's text from being a lock, or ""."""
+def _read_answer(text: str) -> Pylock:
+    """The lock that a text of uv is; ValueError where it is none."""
     import tomllib
 
     from packaging.pylock import Pylock, PylockValidationError
 
     try:
-        Pylock.from_dict(tomllib.loads(text))
-    except (ValueError, PylockValidationError) as error:
-        return visible(str(error))[:300]
-    return ""
+        return Pylock.from_dict(tomllib.loads(text))
+    except PylockValidationError as error:
+        raise ValueError(str(error)) from None
+
+
+def _from_elsewhere(pylock: Pylock, places: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Project and place of all that is in a lock and did not come from the gateway.
+
+    No requirement of ours names a place, so it was one that a package brought along.
+    """
+    for package in pylock.packages:
+        if package.directory:
+            yield package.name, package.directory.path
+        for source in (package.vcs, package.archive):
+            if source:
+                yield package.name, source.url or source.path or ""
+        for file in (*(package.wheels or ()), *([package.sdist] if package.sdist else ())):
+            yield from ((package.name, where) for where in (file.url, file.path) if where and where not in places)
 
 
 def _in_our_words(said: str, index_url: str) -> str:
@@ -230,10 +256,11 @@ def _no_solution(request: Request, said: str, failure: WheelyardError | None) ->
 
 @dataclass(slots=True)
 class _Told:
-    """What the index says of the files in a lock, which uv does not write down."""
+    """What the index says of the files in a lock, which uv does not write down; `places` is where they really are."""
 
     yanked: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, Status] = field(default_factory=dict)
+    places: set[str] = field(default_factory=set)
 
     def hear(self, url: str, file: IndexFile) -> None:
         """Note what is to be known of a file that uv names by a URL of the gateway: …/<project>/<file>."""
@@ -252,10 +279,12 @@ def _with_real_urls(text: str, gateway: Gateway, place: Callable[[IndexFile], Pl
         where = place(file)
         if '"' in where.value or "\\" in where.value or not where.value.isprintable():
             raise FetchError(f"the index names a file by an address that no lock can hold: {where.value!r}")
+        told.places.add(where.value)
         hashes = f'{{ sha256 = "{where.sha256}" }}' if match["hashes"] == "{}" else match["hashes"]
         return f'{where.key} = "{where.value}"{match["between"]}hashes = {hashes}'
 
-    return re.sub(r'\burl = "(?P<url>http://[^"]*)"(?P<between>[^{}]*)hashes = (?P<hashes>\{[^{}]*\})', replace, text)
+    link = rf'\burl = "(?P<url>{re.escape(gateway.index_url.removesuffix("simple/"))}[^"]*)"'
+    return re.sub(rf"{link}(?P<between>[^{{}}]*)hashes = (?P<hashes>\{{[^{{}}]*\}})", replace, text)
 
 
 def _asked_by(pins: str) -> dict[str, tuple[str, ...]]:

@@ -14,7 +14,7 @@ from builders.platforms import Limits
 from builders.resolve import Place, Request, Resolved, resolve
 from tests import loopback
 from tests.loopback import Index
-from tests.test_gateway import open_gateway
+from tests.test_gateway import open_gateway, wheel
 from tests.test_upstreams import Declared
 
 
@@ -130,3 +130,55 @@ def test_an_answer_that_is_no_lock_is_called_that(gateway: Gateway, tmp_path: Pa
     assert reason.startswith("uv's answer for set main cannot be read: ")
     assert why in reason
     assert hint.startswith("nothing was changed")
+
+
+def test_what_uv_took_from_elsewhere_is_refused(index: Index, gateway: Gateway, tmp_path: Path) -> None:
+    """A real uv takes a file of this machine, or of any server it reaches, where a requirement names it."""
+    path = tmp_path / "other-1.0-py3-none-any.whl"
+    path.write_bytes(wheel("other", "1.0"))
+    index.server.behaviours[f"/{path.name}"] = loopback.file(path.read_bytes())
+    index.add("demo", "demo-1.0-py3-none-any.whl", wheel("demo", "1.0"))
+    for where in (path.as_uri(), f"{index.server.url}{path.name}"):
+        reason, hint = refused(ask(gateway, tmp_path, "demo", f"other @ {where}"))
+        assert reason.startswith("set main: other would come from ")
+        assert reason.endswith(path.name)
+        assert "demo" not in reason
+        assert hint.startswith("nothing was changed; files come from the upstreams")
+
+
+HASHES = f'hashes = {{ sha256 = "{"a" * 64}" }}'
+ELSEWHERE = {
+    "vcs = { type = 'git', url = 'https://user:pw@evil.example/x', commit-id = 'abc' }": "https://***@evil.example/x",
+    "directory = { path = '/etc' }": "/etc",
+    f"archive = {{ url = 'https://evil.example/x.zip', {HASHES} }}": "https://evil.example/x.zip",
+    f"archive = {{ path = 'x.zip', {HASHES} }}": "x.zip",
+    f"wheels = [{{ url = 'https://evil.example/demo-1-py3-none-any.whl', {HASHES} }}]": "evil.example/demo-1",
+    f'wheels = [{{ url = "http://evil.example/demo-1-py3-none-any.whl", {HASHES} }}]': "evil.example/demo-1",
+    f'sdist = {{ url = "file:///tmp/demo-1.zip", {HASHES} }}': "file:///tmp/demo-1.zip",
+    f'sdist = {{ path = "../demo-1.zip", {HASHES} }}': "../demo-1.zip",
+    f'sdist = {{ url = "{{gateway}}demo-1.zip", path = "../demo-1.zip", {HASHES} }}': "../demo-1.zip",
+}
+
+
+@pytest.mark.parametrize("entry", ELSEWHERE)
+def test_a_lock_names_nothing_but_files_of_the_gateway(
+    index: Index, gateway: Gateway, tmp_path: Path, entry: str
+) -> None:
+    """In whatever spelling: project and place are told, and no password."""
+    index.add("demo", "demo-1.zip")
+    files = gateway.index_url.replace("/simple/", "/files/demo/")
+    lock = locked(f'name = "demo"\nversion = "1"\n{entry.replace("{gateway}", files)}')
+    reason, _ = refused(ask(gateway, tmp_path, "demo", uv=uv_that_says(tmp_path, lock=lock)))
+    assert reason.startswith("set main: demo would come from ")
+    assert ELSEWHERE[entry] in reason
+
+
+def test_files_of_the_gateway_stand_in_the_lock_as_they_are_upstream(
+    index: Index, gateway: Gateway, tmp_path: Path
+) -> None:
+    """A real uv's lock, with nothing of the gateway left in it."""
+    index.add("demo", "demo-1.0-py3-none-any.whl", wheel("demo", "1.0"))
+    answer = ask(gateway, tmp_path, "demo")
+    assert isinstance(answer, Resolved)
+    assert f'url = "{index.server.url}files/demo-1.0-py3-none-any.whl"' in answer.pylock
+    assert gateway.index_url.split("/")[3] not in answer.pylock
