@@ -14,6 +14,7 @@ last: a run that is killed before has one for another manifest, and that is not 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -32,6 +33,7 @@ from index.staging import STAGES, Blob, Staged, stage
 from index.tree import Tree
 
 _FEW = 64  # so many projects, or such a part of all, are brought up one by one; with more, all are looked at at once
+_PROJECT_PAGE = re.compile(r"([^/]+/)?simple/[^/]+/index\.[^/]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,9 +192,20 @@ def _bring(root: Root, staged: str, place: str) -> None:
 
 
 def _take_away(root: Root, paths: set[str]) -> int:
-    """Pages and links before the files that they lead to."""
-    files = {path for path in paths if path.startswith(f"{POOL}/")}
-    return root.remove_each(sorted(paths - files)) + root.remove_each(sorted(files))
+    """What leads to other paths goes before them, in waves, each ended before the next begins."""
+    waves: list[list[str]] = [[], [], [], []]
+    for path in sorted(paths):
+        waves[_wave(path)].append(path)
+    return sum(map(root.remove_each, waves))
+
+
+def _wave(path: str) -> int:
+    """0: where people and clients begin: pages for people, lists, settings; 1: projects' pages; 2: links; 3: files."""
+    if path.startswith(f"{POOL}/"):
+        return 3
+    if path.endswith(".whl"):
+        return 2
+    return 1 if _PROJECT_PAGE.fullmatch(path) else 0
 
 
 def _clear(root: Root, known: Known) -> None:

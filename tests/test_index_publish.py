@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
@@ -19,6 +20,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from index import sharing
+from index.disk import Root
 from index.errors import PublishError
 from index.model import Entry, PublishedPlatform
 from index.publish import Published, is_current, publish
@@ -339,6 +341,38 @@ def test_killed_while_it_takes_away(tmp_path: Path, store: Shelves) -> None:
         if killed.returncode == 0:
             return
     pytest.fail("the child was always killed")
+
+
+@pytest.mark.parametrize("projects", [0, 10])
+def test_what_leads_to_others_is_taken_away_before_them(tmp_path: Path, store: Shelves, projects: int) -> None:
+    """A platform goes, stopped after each k-th removal, few or with threads: no page leads to what is not there."""
+    shared = store.wheel("shared")
+    gone = [store.wheel(name) for name in ("bar", "simple", *(f"project-{one}" for one in range(projects)))]
+    removed = stopped_after(tmp_path / "all", store, shared, gone, 10_000)
+    assert (removed > 64) == (projects > 0)
+    for last in range(1, removed, max(1, removed // 16)):
+        assert stopped_after(tmp_path / f"public-{last}", store, shared, gone, last) >= last
+
+
+def stopped_after(public: Path, store: Shelves, shared: Entry, gone: list[Entry], last: int) -> int:
+    """Publish two platforms, then only the first, until so many paths were taken away; gives their number."""
+    count = 0
+    real = Root._unlinked
+
+    def unlinked(root: Root, path: str) -> bool:
+        nonlocal count
+        if count >= last:
+            raise KeyboardInterrupt
+        count += not path.startswith(".publishing")
+        return real(root, path)
+
+    stays = platform("box", [shared])
+    put(public, store, stays, platform("c", [shared, *gone], sets={"base": [shared, *gone]}))
+    with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+        patch.setattr(Root, "_unlinked", unlinked)
+        put(public, store, stays)
+    assert verify(public) == [], last
+    return count
 
 
 class Reader(Thread):
