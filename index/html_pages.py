@@ -41,7 +41,9 @@ def flat_page(platform: str, links: Iterable[str]) -> str:
 def flat_links(wheels: Iterable[Wheel]) -> str:
     """Lines of that page.
 
-    pip reads it for `-f DIR` too, and would ask for any .metadata that it names: there is none in this folder.
+    pip reads it for `-f DIR` too, and would ask for any .metadata that it names: there is none in this folder. Nor is
+    a hash named: a rebuilt wheel has the same name, and its link is renamed into place before this page is, so that
+    for a moment the page would name the hash of other bytes. `--require-hashes` has hashes of its own.
     """
     return "".join(f'<a href="{_link(wheel, quoted(wheel.filename), "")}' for wheel in wheels)
 
@@ -49,9 +51,11 @@ def flat_links(wheels: Iterable[Wheel]) -> str:
 def link(wheel: Wheel) -> str:
     """One file on a project's page, from its place below the tree's root on.
 
+    "The URL SHOULD include a hash in the form of a URL fragment."
     PEP 714: `data-core-metadata` alone; under its older name, data-dist-info-metadata, it breaks pip 22.3 to 23.1.
     """
-    return _link(wheel, pool_url(wheel), f' data-core-metadata="sha256={wheel.metadata_sha256}"')
+    core = f' data-core-metadata="sha256={wheel.metadata_sha256}"'
+    return _link(wheel, f"{pool_url(wheel)}#sha256={wheel.sha256}", core)
 
 
 @lru_cache(maxsize=16384)
@@ -68,12 +72,12 @@ def _folder(name: str) -> str:
 def _link(wheel: Wheel, url: str, core: str) -> str:
     """The rest of an anchor, after `href="`.
 
-    "The URL SHOULD include a hash in the form of a URL fragment." "Repositories MAY include a data-requires-python
-    attribute […] `<` and `>` have to be HTML encoded". PEP 592: data-yanked's value "represents the reason".
+    "Repositories MAY include a data-requires-python attribute […] `<` and `>` have to be HTML encoded". PEP 592:
+    data-yanked's value "represents the reason".
     """
     python = "" if wheel.requires_python is None else f' data-requires-python="{markup(wheel.requires_python)}"'
     yanked = "" if wheel.yanked is None else f' data-yanked="{markup(wheel.yanked)}"'
-    return f'{url}#sha256={wheel.sha256}"{python}{core}{yanked}>{markup(wheel.filename)}</a><br>\n'
+    return f'{url}"{python}{core}{yanked}>{markup(wheel.filename)}</a><br>\n'
 
 
 def _page(title: str, body: str, head: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -373,6 +374,26 @@ def stopped_after(public: Path, store: Shelves, shared: Entry, gone: list[Entry]
         put(public, store, stays)
     assert verify(public) == [], last
     return count
+
+
+def test_a_flat_page_names_no_other_bytes_than_its_links(public: Path, store: Shelves) -> None:
+    """A wheel is built again under its name: at no instant does the folder's page name the hash of the former one."""
+    before, after = (store.wheel("foo", body=text) for text in ("before", "after"))
+    page, link = public / "box" / "index.html", public / "box" / before.filename
+    real, seen = Root.replace, set()
+
+    def replaced(root: Root, path: str, place: str) -> None:
+        real(root, path, place)
+        linked = sha256(link.read_bytes()).hexdigest()
+        seen.add(linked)
+        assert set(re.findall("[0-9a-f]{64}", page.read_text())) <= {linked}
+
+    put(public, store, platform("box", [before]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Root, "replace", replaced)
+        put(public, store, platform("box", [after], sets={"base": [after]}))
+    assert seen == {before.sha256, after.sha256}
+    assert f'<a href="{after.filename}">' in page.read_text()
 
 
 class Reader(Thread):
