@@ -153,8 +153,11 @@ class Root:
         self._unsynced += paths
 
     def replace(self, path: str, place: str) -> None:
-        """Atomically, whatever it is and whatever was there."""
-        os.replace(path, place, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        """Atomically, whatever it is and whatever was there, but for a folder."""
+        try:
+            os.replace(path, place, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except IsADirectoryError:
+            raise in_the_way(self.path / place, "a folder") from None
         self._unsynced.append(place.rpartition("/")[0] or ".")
 
     def remove(self, path: str) -> None:
@@ -270,8 +273,12 @@ class Root:
 def opened(public: Path) -> Iterator[Root]:
     """The root, made if need be, and locked until the end: a second publication waits for the first."""
     if not public.exists():
+        if public.is_symlink():
+            raise in_the_way(public, f"a link to {public.readlink()}, which is not there")
         public.mkdir(parents=True, mode=0o755)
         public.chmod(0o755)
+    if not public.is_dir():
+        raise in_the_way(public)
     with seen(public) as root:
         with suppress(OSError):  # some network file systems have no locks; the workspace has its own
             fcntl.flock(root.fd, fcntl.LOCK_EX)
@@ -288,9 +295,9 @@ def seen(public: Path) -> Iterator[Root]:
         os.close(fd)
 
 
-def in_the_way(path: Path) -> PublishError:
-    """Something stands where the tree needs a folder."""
-    return PublishError(f"{path} is not a folder", hint="move it away: the published tree needs this name")
+def in_the_way(path: Path, what: str = "not a folder") -> PublishError:
+    """Something stands where the tree needs a folder, or a folder where it needs a file."""
+    return PublishError(f"{path} is {what}", hint="move it away: the published tree needs this name")
 
 
 def _sync_file_system(fd: int) -> bool:

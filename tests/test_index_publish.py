@@ -219,6 +219,36 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(public: Path, store: Sh
     assert snapshot(elsewhere) == before
 
 
+IN_THE_WAY = ["index.html", "about/foo.html", "simple/foo/index.html", "box/foo-1.0-*.whl", "files/*/*/foo-1.0-*.whl"]
+
+
+@pytest.mark.parametrize("pattern", [*IN_THE_WAY, "manifest.json"])
+def test_a_folder_in_the_place_of_a_file_is_named(public: Path, store: Shelves, pattern: str) -> None:
+    """Of a page, a link, a pool file: it is said what to move away, and then all is well."""
+    put(public, store, platform("box", [store.wheel("foo")]))
+    [path] = public.glob(pattern)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(PublishError, match=rf"{re.escape(str(path))} is a folder\n  move it away"):
+        put(public, store, platform("box", [store.wheel("foo")]))
+    path.rmdir()
+    put(public, store, platform("box", [store.wheel("foo")]))
+    assert verify(public) == []
+
+
+def test_what_is_no_folder_in_the_place_of_all_is_named(public: Path, store: Shelves) -> None:
+    """A link that leads nowhere, a file: nothing is made behind it or in its place."""
+    public.symlink_to("nowhere")
+    with pytest.raises(PublishError, match=r"public is a link to nowhere, which is not there\n  move it away"):
+        put(public, store, platform("box", [store.wheel("foo")]))
+    assert not public.exists()
+    public.unlink()
+    public.write_text("not ours")
+    with pytest.raises(PublishError, match=r"public is not a folder\n  move it away"):
+        put(public, store, platform("box", [store.wheel("foo")]))
+    assert public.read_text() == "not ours"
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 300 kB."""
