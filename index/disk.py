@@ -52,12 +52,12 @@ class Root:
         return partial(os.stat, dir_fd=self.fd, follow_symlinks=False)
 
     def read(self, path: str) -> bytes:
-        """A small file's bytes; empty where there is none."""
-        try:
-            with open(path, "rb", opener=self._opener) as file:
-                return file.read()
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        """A small file's bytes; empty where there is none. A link is none, nor a pipe, on which one would wait."""
+        state = self.state(path)
+        if state is None or not stat.S_ISREG(state.st_mode):
             return b""
+        with open(path, "rb", opener=self._opener) as file:
+            return file.read()
 
     def digest(self, path: str) -> str:
         """Sha256 of a file in the tree."""

@@ -51,7 +51,7 @@ class Known:
         copied with all the tree, or linked: by a backup, or by a publication that did not get far.
         """
         text, state = root.read(manifest.NAME), root.state(manifest.NAME)
-        since = trusted = state.st_ctime_ns if state else 0
+        since = trusted = state.st_ctime_ns if state and stat.S_ISREG(state.st_mode) else 0
         interrupted = root.is_folder(STAGE)
         empty = not root.names(".")
         digest = sha256(text).hexdigest()

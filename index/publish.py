@@ -23,7 +23,7 @@ from pathlib import Path
 
 from index import manifest
 from index.collector import collector_paused
-from index.disk import Root, in_the_way, opened
+from index.disk import Root, in_the_way, opened, seen
 from index.errors import PublishError
 from index.known import STAGE, Known
 from index.looking import Looked
@@ -86,10 +86,10 @@ def publish(
 def is_current(public: Path, manifest_sha256: str) -> bool:
     """Whether `public` is what the publication left that gave this hash, going by its manifest alone."""
     try:
-        text = (public / manifest.NAME).read_bytes()
+        with seen(public) as root:
+            return root.state(STAGE) is None and sha256(root.read(manifest.NAME)).hexdigest() == manifest_sha256
     except OSError:
         return False
-    return sha256(text).hexdigest() == manifest_sha256 and not (public / STAGE).exists()
 
 
 def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known, same: frozenset[str]) -> Published:

@@ -249,6 +249,30 @@ def test_what_is_no_folder_in_the_place_of_all_is_named(public: Path, store: She
     assert public.read_text() == "not ours"
 
 
+@pytest.mark.parametrize("kind", ["link", "pipe", "written pipe"])
+@pytest.mark.timeout(60)
+def test_a_manifest_that_is_no_file_counts_as_none(public: Path, store: Shelves, kind: str) -> None:
+    """A link is not followed, a pipe not waited for; the next publication puts a file there."""
+    first = put(public, store, platform("box", [store.wheel("foo")]))
+    path, victim = public / "manifest.json", public.with_name("victim")
+    path.rename(victim)
+    writer = None
+    if kind == "link":
+        path.symlink_to(victim)
+    else:
+        os.mkfifo(path)
+        writer = os.open(path, os.O_RDWR) if kind == "written pipe" else None
+    assert not is_current(public, first.manifest)
+    assert put(public, store, platform("box", [store.wheel("foo")])).manifest == first.manifest
+    assert path.is_file()
+    assert not path.is_symlink()
+    assert path.read_bytes() == victim.read_bytes()
+    assert not path.samefile(victim)
+    assert verify(public) == []
+    if writer is not None:
+        os.close(writer)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 300 kB."""
