@@ -101,6 +101,14 @@ class Root:
                 raise in_the_way(self.path / folder) from None
         self._folders.add(folder)
 
+    def show(self, folder: str) -> bool:
+        """Let everybody read a folder of ours that is hidden from some; whether it was. Not one behind a link."""
+        state = self.state(folder) if self._is_real(folder) else None
+        if state is None or state.st_mode & 0o755 == 0o755 or state.st_uid != os.geteuid():
+            return False
+        os.chmod(folder, stat.S_IMODE(state.st_mode) | 0o755, dir_fd=self.fd)  # noqa: S103 (as in make_folders)
+        return True
+
     def is_folder(self, path: str) -> bool:
         """Whether it is a folder and not a link to one."""
         state = self.state(path)

@@ -67,14 +67,15 @@ def publish(
 
     `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it, and
     lets `looked` see (looking.py) meanwhile what has become of the last one.
-    `thorough`: every byte that is there already is looked at again, whatever the file system says of its age.
+    `thorough`: every byte that is there already is looked at again, whatever the file system says of its age, and
+    folders of the tree that somebody hid are shown again.
     Each new pool file is hashed before it is linked or copied. Raises PublishError with the tree as it was, unless it
     is the renaming that fails: then the tree is valid and partly new, and the next publication completes it.
     """
     try:
         with opened(public) as root:
             known = Known.read(root, tree.memo, thorough=thorough)
-            return _publish(root, tree, blob, memo, known, _untouched(root, tree, known, looked or Looked()))
+            return _publish(root, tree, blob, memo, known, looked or Looked())
     except OSError as error:
         where = error.filename2 or error.filename or ""
         raise PublishError(
@@ -92,11 +93,13 @@ def is_current(public: Path, manifest_sha256: str) -> bool:
         return False
 
 
-def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known, same: frozenset[str]) -> Published:
+def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known, looked: Looked) -> Published:
     try:
+        shown = not (known.trusted or known.empty) and _show_folders(root, tree)
+        same = _untouched(root, tree, known, looked)
         staged = stage(root, tree, blob, known, [name for name in tree.parts if name not in same])
         gone = {path for path in known.left if is_inside(path)}
-        nothing = not (staged.pages or staged.links or staged.files or gone or known.interrupted)
+        nothing = not (staged.pages or staged.links or staged.files or gone or known.interrupted or shown)
         digest = known.digest if nothing and known.says(staged.states) else _announce(root, known, staged)
         if nothing and digest == known.digest:
             root.remove_all(STAGE)
@@ -127,6 +130,13 @@ def _result(staged: Staged, digest: str, removed: int = 0) -> Published:
         removed=removed,
         manifest=digest,
     )
+
+
+def _show_folders(root: Root, tree: Tree) -> int:
+    """The tree's folders are for everybody; gives how many were not. The outer ones first: they hide the inner ones."""
+    paths = chain((f"{folder}/" for part in tree.parts.values() for folder in part.folders()), tree.files)
+    folders = {path[:at] for path in paths for at, one in enumerate(path) if one == "/"}
+    return sum(map(root.show, sorted(folders)))
 
 
 def _untouched(root: Root, tree: Tree, known: Known, looked: Looked) -> frozenset[str]:

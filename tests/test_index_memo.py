@@ -251,6 +251,19 @@ def test_a_page_changed_in_place_is_for_verify(public: Path, store: Shelves, pat
     assert verify(public) == []
 
 
+def test_a_folder_that_is_shown_again_is_known_again(public: Path, store: Shelves, rendered: list[str]) -> None:
+    """The publication after the one that mended its mode finds nothing to make, or to look at."""
+    wheels = some(store)
+    put(public, store, platform("box", wheels))
+    memo, folder = memo_of(public), public / "simple" / "other"
+    folder.chmod(0o700)
+    publish(public, made(store, memo, platform("box", wheels)), blob=store.blob, memo=memo, thorough=True)
+    assert folder.stat().st_mode & 0o777 == 0o755
+    rendered.clear()
+    put(public, store, platform("box", wheels))
+    assert rendered == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux alone")
 @pytest.mark.parametrize("damage", ["none", "replaced", "a folder", "published since"])
 def test_a_copy_of_the_process_looks_meanwhile(

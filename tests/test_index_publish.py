@@ -273,6 +273,41 @@ def test_a_manifest_that_is_no_file_counts_as_none(public: Path, store: Shelves,
         os.close(writer)
 
 
+def put_thoroughly(public: Path, store: Shelves) -> Published:
+    return publish(public, made(store, platform("box", [store.wheel("foo")])), blob=store.blob, thorough=True)
+
+
+@pytest.mark.parametrize("path", ["files", "files/*", "files/*/*", "simple", "simple/foo", "box", "about"])
+def test_a_hidden_folder_is_shown_again(public: Path, store: Shelves, path: str) -> None:
+    """By a publication that looks at everything; its other bits stay, and so does a folder of somebody else's."""
+    put_thoroughly(public, store)
+    [folder] = public.glob(path)
+    folder.chmod(0o2700)
+    (public / "theirs").mkdir(mode=0o700)
+    assert any("its mode is 700" in finding for finding in verify(public))
+    put_thoroughly(public, store)
+    assert folder.stat().st_mode & 0o7777 == 0o2755
+    assert (public / "theirs").stat().st_mode & 0o777 == 0o700
+    (public / "theirs").rmdir()
+    assert verify(public) == []
+
+
+def test_a_folder_that_is_not_ours_stays_hidden(public: Path, store: Shelves) -> None:
+    """Another owner's, and one that a link leads to."""
+    put_thoroughly(public, store)
+    (public / "files").chmod(0o700)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "geteuid", lambda: -1)
+        put_thoroughly(public, store)
+    assert (public / "files").stat().st_mode & 0o777 == 0o700
+    elsewhere = public.with_name("elsewhere")
+    (public / "simple").rename(elsewhere)
+    (elsewhere / "foo").chmod(0o700)
+    (public / "simple").symlink_to(elsewhere)
+    put_thoroughly(public, store)
+    assert (elsewhere / "foo").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 300 kB."""
