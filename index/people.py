@@ -79,12 +79,12 @@ def _platform(platform: PublishedPlatform, wheels: int, together: int) -> str:
     changed = platform.changed
     when = f'<time datetime="{shown(changed)}">{shown(_moment(changed))}</time>' if changed else "unknown"
     return (
-        f'<tr role="row" id="platform-{name}"><th scope="row" role="rowheader" class="keep">{name}</th>'
+        f'<tr role="row" id="platform-{name}"><th scope="row" role="rowheader">{name}</th>'
         f"{_cell('Python', shown(platform.python), 'keep')}{_cell('C library', libc, 'keep')}"
         f"{_cell('Image', shown(platform.image) or 'unknown')}{_cell('State', _state(platform))}"
         f"{_cell('Last changed', when)}{_cell('Wheels', f'{wheels:,}', 'number')}"
         f"{_cell('Size', size(together), 'number')}"
-        f"{_cell('Open', _links(name), 'keep')}</tr>\n"
+        f"{_cell('Open', _links(name))}</tr>\n"
     )
 
 

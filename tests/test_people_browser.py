@@ -260,6 +260,23 @@ return [...document.body.querySelectorAll('*')]
 """
 
 
+@pytest.mark.parametrize("width", [360, 1300])
+def test_long_names_do_not_push_the_overview_off_the_screen(
+    tmp_path: Path, store: Shelves, chromium: Browser, width: int
+) -> None:
+    """An image pinned by digest, one with a long path, the longest names of platforms: all stand in their table."""
+    foo = store.wheel("foo")
+    pinned = replace(platform("debian-bookworm", [foo]), image=f"debian@sha256:{'ab12' * 16}", unproven="x" * 99)
+    deep = replace(platform("x" * 64, [foo]), image=f"registry.example/{'a/long_path/' * 9}manylinux:2026.11.21")
+    public = laid_out(tmp_path / "public", made(store, pinned, deep, incomplete=["y" * 64]))
+    chromium.screen(width, 900, mobile=width < 500)
+    chromium.open(url_of(public / "index.html"))
+    needed, room = chromium.run(
+        "const {scrollWidth, clientWidth} = document.querySelector('.platforms');return [scrollWidth, clientWidth]"
+    )
+    assert needed <= room < width
+
+
 def test_a_screen_reader_finds_its_way(small: Path, chromium: Browser) -> None:
     """Landmarks, one h1, headings without gaps, headers for every cell, a named field, a live count, a skip link."""
     for width in (390, 1280):
