@@ -201,6 +201,40 @@ def test_a_name_comes_before_a_summary(tmp_path: Path, store: Shelves, chromium:
     assert (chromium.texts("#rows tr"), chromium.text("#count")) == ([], "0 of 5 projects")
 
 
+@pytest.mark.parametrize("text", ["example.org", "my_module", "3.11", "see https://example.org/a_b-c..d", "a-_-b"])
+def test_what_stands_in_a_summary_is_found(tmp_path: Path, store: Shelves, chromium: Browser, text: str) -> None:
+    """Letter by letter, whatever dots, dashes and underscores it has."""
+    wheels = [replace(store.wheel("foo"), summary=f"Does it: {text}!"), store.wheel("bar")]
+    chromium.open(url_of(laid_out(tmp_path / "public", made(store, platform("box", wheels))) / "index.html"))
+    chromium.click("#find")
+    for letter in text:
+        chromium.press(letter)
+        assert "foo" in chromium.texts("#rows a")
+    assert chromium.texts("#rows a") == ["foo"]
+
+
+def test_a_key_stroke_is_quick(tmp_path: Path, chromium: Browser) -> None:
+    """With 20,000 projects, whatever is asked for: the median of several is far below what anybody notices."""
+    whole = made(Shelves(tmp_path), platform("box", many(20_000)))
+    (tmp_path / "index.html").write_text(whole.files["index.html"])
+    chromium.open(url_of(tmp_path / "index.html"))
+    for asked in ("p", "project_0", "good.for number_7", "no_such.thing"):
+        spent = chromium.run(_STROKES, asked)
+        assert sorted(spent)[len(spent) // 2] < 50, asked
+
+
+_STROKES = """
+const field = document.querySelector("#find");
+field.value = arguments[0];
+return [...Array(9)].map(() => {
+  const start = performance.now();
+  field.dispatchEvent(new Event("input"));
+  document.body.offsetHeight;
+  return performance.now() - start;
+});
+"""
+
+
 def test_thousands_come_in_pieces(tmp_path: Path, chromium: Browser) -> None:
     """A hundred rows at first; scrolling or the button brings more, until all are there once, in order."""
     public = laid_out(tmp_path / "public", made(Shelves(tmp_path), platform("box", many(450))))

@@ -34,19 +34,23 @@
     more.hidden = shown >= found.length;
   };
 
+  // A word as it was typed, and as it stands in a project's name: my_module, my-module.
+  const spellings = (word) => [...new Set([word, word.replace(/[-_.]+/g, "-")])];
+  const fits = (text, words) => words.every((word) => word.some((spelling) => text.includes(spelling)));
+
   // How well a project fits all words: 0 is its very name, 3 only its summary, 4 not at all.
   const rank = (text, words, whole) => {
-    if (!words.every((word) => text.includes(word))) return 4;
+    if (!fits(text, words)) return 4;
     const name = text.slice(0, text.indexOf("\n"));
     if (name === whole) return 0;
     if (name.startsWith(whole)) return 1;
-    return words.every((word) => name.includes(word)) ? 2 : 3;
+    return fits(name, words) ? 2 : 3;
   };
 
   const search = () => {
     const asked = field.value.trim().toLowerCase();
     const name = asked.replace(/[-_.\s]+/g, "-");
-    const words = asked.split(/\s+/).map((word) => (/[_.]/.test(word) ? word.replace(/[-_.]+/g, "-") : word));
+    const words = asked.split(/\s+/).map(spellings);
     const ranks = [[], [], [], [], []];
     texts.forEach((text, place) => ranks[asked ? rank(text, words, name) : 0].push(place));
     found = ranks.slice(0, 4).flat();
