@@ -22,7 +22,7 @@ from index.people_parts import size
 from index.verify import verify
 from tests.browser import Browser, browser, url_of
 from tests.index_makers import Shelves, platform, served
-from tests.people_makers import made, page, put, small_mirror
+from tests.people_makers import laid_out, made, page, put, small_mirror
 
 
 @pytest.fixture
@@ -180,6 +180,18 @@ def test_the_lines_install(tmp_path: Path, store: Shelves, chromium: Browser, wa
         for number, line in enumerate([one.replace("PROJECT", "foo"), everything, project]):
             assert installed_by(line, tmp_path / f"{way}-{number}", tmp_path) == ["bar-1.0", "foo-1.0"]
     assert ("--trusted-host" in project) == (way != "file")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_folder_that_is_not_utf8_is_not_named(tmp_path: Path, store: Shelves, chromium: Browser) -> None:
+    """The lines stay as they are, which is for a shell in that folder, and as they say; nothing breaks."""
+    whole = made(store, platform("box", [store.wheel("foo")], sets={"base": []}))
+    public = laid_out(tmp_path / os.fsdecode(b"caf\xe9"), whole)
+    chromium.complaints()
+    chromium.open(url_of(public / "index.html"))
+    assert lines(chromium)[0] == "pip install --no-index -f box PROJECT"
+    assert not chromium.run("return document.querySelector('.elsewhere').hidden")
+    assert chromium.complaints() == []
 
 
 def test_the_lines_work_without_a_script(tmp_path: Path, store: Shelves) -> None:

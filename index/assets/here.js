@@ -3,13 +3,23 @@
 {
   const root = new URL(document.documentElement.dataset.root, location.href);
   const isFolder = root.protocol === "file:";
+  const decoded = (path) => {
+    try {
+      return decodeURIComponent(path);
+    } catch {
+      return null; // a name that is not UTF-8: the lines stay as they are, for a shell in that folder
+    }
+  };
+  const folder = isFolder ? decoded(root.pathname) : "";
   const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
-  const place = (path) => quoted(isFolder ? decodeURIComponent(root.pathname) + path : new URL(path, root).href);
+  const place = (path) => quoted(isFolder ? folder + path : new URL(path, root).href);
   const trusted = root.protocol === "http:" ? ` --trusted-host ${root.host}` : "";
-  for (const one of document.querySelectorAll("[data-from]")) {
-    const folder = one.dataset.from;
-    one.textContent = isFolder ? `--no-index -f ${place(folder)}` : `--index-url ${place(`${folder}/simple/`)}${trusted}`;
+  if (folder !== null) {
+    for (const one of document.querySelectorAll("[data-from]")) {
+      const from = one.dataset.from;
+      one.textContent = isFolder ? `--no-index -f ${place(from)}` : `--index-url ${place(`${from}/simple/`)}${trusted}`;
+    }
+    for (const one of document.querySelectorAll("[data-file]")) one.textContent = place(one.dataset.file);
+    for (const one of document.querySelectorAll(".elsewhere")) one.hidden = true;
   }
-  for (const one of document.querySelectorAll("[data-file]")) one.textContent = place(one.dataset.file);
-  for (const one of document.querySelectorAll(".elsewhere")) one.hidden = true;
 }
