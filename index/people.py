@@ -14,6 +14,10 @@ from index.people_parts import elsewhere, head, line, plural, script, shown, siz
 
 _PLAIN_ROWS = 100  # that stand on the page as it is; a script brings the others as they are asked for
 _OPEN = 20  # so many decisions are shown without being asked for
+_FOOTER = (
+    '<footer><p>Machines read <a href="simple/index.html">simple/</a> and <a href="manifest.json">manifest.json</a>'
+    ", which has the size and sha256 of every file.</p></footer>\n"
+)
 
 
 def front_page(
@@ -25,6 +29,8 @@ def front_page(
     url: str | None,
 ) -> str:
     """The whole page; every link in it is relative. `incomplete` are platforms of which nothing is published yet."""
+    if not platforms:
+        return _nothing_yet(incomplete)
     scripts = ("front.js",) if url else ("front.js", "here.js")
     return (
         f"{head('Python wheels', up='', scripts=scripts)}"
@@ -34,9 +40,17 @@ def front_page(
         '<li><a href="#projects">Projects</a></li></ul></nav>\n</header>\n<main id="main">\n'
         f"{_overview(platforms, parts, incomplete)}{_install(platforms, url)}{_merging(decisions)}"
         f"{_projects(platforms, parts)}</main>\n"
-        '<footer><p>Machines read <a href="simple/index.html">simple/</a> and <a href="manifest.json">manifest.json</a>'
-        ", which has the size and sha256 of every file.</p></footer>\n"
-        f"{_data(parts)}{''.join(map(script, scripts))}</body>\n</html>\n"
+        f"{_FOOTER}{_data(parts)}{''.join(map(script, scripts))}</body>\n</html>\n"
+    )
+
+
+def _nothing_yet(incomplete: Sequence[str]) -> str:
+    """The whole page before any platform is complete: nothing to install, to merge or to search."""
+    return (
+        f"{head('Python wheels', up='')}"
+        '<header>\n<h1>Python wheels</h1>\n<p class="lead">Nothing is published yet.</p>\n</header>\n'
+        f'<main id="main">\n{_overview((), (), incomplete) if incomplete else ""}</main>\n'
+        f"{_FOOTER}{_data(())}</body>\n</html>\n"
     )
 
 

@@ -68,6 +68,22 @@ def test_a_platforms_state_is_told(store: Shelves) -> None:
     assert waiting.startswith("waiting &ndash; &ndash; &ndash; not complete nothing of it is published yet")
 
 
+@pytest.mark.parametrize("incomplete", [[], ["waiting"]])
+def test_before_anything_is_published_the_page_says_so(
+    tmp_path: Path, store: Shelves, chromium: Browser, incomplete: list[str]
+) -> None:
+    """And nothing else of sets, of agreement, of projects; a platform that waits is named."""
+    public = put(tmp_path / "public", store, made(store, incomplete=incomplete))
+    text = (public / "index.html").read_text()
+    assert '<p class="lead">Nothing is published yet.</p>' in text
+    assert not re.search("Everything|agree|0 projects|0 platforms|Install", text)
+    assert (text.count("<table"), text.count("waiting</th>")) == (len(incomplete), len(incomplete))
+    assert verify(public) == []
+    chromium.complaints()
+    chromium.open(url_of(public / "index.html"))
+    assert chromium.complaints() == []
+
+
 def test_a_project_page_tells_where_each_file_came_from(store: Shelves) -> None:
     """The sdist, the image, the build requirements, the network; of the log its name and not its place."""
     fetched = store.wheel("foo", "1.0")
