@@ -11,6 +11,7 @@ extra-requires = [...]          build locks: what the backend asked for beyond [
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from builders.errors import StoreError
 if TYPE_CHECKING:
     from packaging.pylock import PackageSdist, PackageWheel
     from packaging.utils import NormalizedName
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,10 +113,13 @@ def _file(entry: PackageSdist | PackageWheel, path: Path, yanked: Mapping[str, s
     where = entry.url or str(path.parent.joinpath(entry.path or "").resolve())
     if "sha256" not in entry.hashes:
         raise _broken(path, f"{where} has no sha256")
+    sha256 = entry.hashes["sha256"].lower()
+    if not _SHA256.fullmatch(sha256):  # it becomes a name in the store
+        raise _broken(path, f"{where} has a sha256 that is no sha256 (64 hexadecimal digits): {sha256[:80]!r}")
     return LockedFile(
         filename=entry.filename,
         url=where,
-        sha256=entry.hashes["sha256"],
+        sha256=sha256,
         size=entry.size,
         upload_time=entry.upload_time.strftime("%Y-%m-%dT%H:%M:%SZ") if entry.upload_time else None,
         yanked=yanked.get(entry.filename),
