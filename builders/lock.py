@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builders.errors import StoreError
 
@@ -85,7 +85,7 @@ def parse_lock(text: str, path: Path) -> Lock:
         pylock = Pylock.from_dict(table)
     except (tomllib.TOMLDecodeError, PylockValidationError, ValueError) as error:
         raise _broken(path, str(error)) from error
-    ours = table.get("tool", {}).get("wheelyard", {})
+    ours = _ours(table, path)
     asked_by, yanked, statuses = (ours.get(name, {}) for name in ("asked-by", "yanked", "status"))
     packages = []
     for package in pylock.packages:
@@ -98,12 +98,12 @@ def parse_lock(text: str, path: Path) -> Lock:
                 sdist=_file(package.sdist, path, yanked) if package.sdist else None,
                 wheels=tuple(_file(wheel, path, yanked) for wheel in package.wheels or ()),
                 asked_by=tuple(asked_by.get(package.name, ())),
-                status=_status(statuses.get(package.name)),
+                status=tuple(statuses[package.name]) if package.name in statuses else None,
             )
         )
     return Lock(
         packages=tuple(packages),
-        inputs=str(ours.get("inputs", "")),
+        inputs=ours.get("inputs", ""),
         extra_requires=tuple(ours.get("extra-requires", ())),
     )
 
@@ -126,12 +126,41 @@ def _file(entry: PackageSdist | PackageWheel, path: Path, yanked: Mapping[str, s
     )
 
 
-def _status(said: object) -> tuple[str, str] | None:
-    match said:
-        case [str(status), str(reason)]:
-            return status, reason
-        case _:
-            return None
+def _ours(table: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Our own table; each key in it has the shape that render_lock gives it."""
+    ours = table.get("tool", {}).get("wheelyard", {})
+    if not isinstance(ours, dict):
+        raise _broken(path, "tool.wheelyard is not a table")
+    for name, (fits, shape) in _VALUES.items():
+        if name in ours and not fits(ours[name]):
+            raise _broken(path, f"tool.wheelyard.{name} is not {shape}")
+    for name, (fits, shape) in _TABLES.items():
+        values = ours.get(name, {})
+        if not isinstance(values, dict):
+            raise _broken(path, f"tool.wheelyard.{name} is not a table")
+        for key in (key for key, value in values.items() if not fits(value)):
+            raise _broken(path, f"{key!r} of tool.wheelyard.{name} is not {shape}")
+    return ours
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_status(value: object) -> bool:
+    return isinstance(value, list) and _is_texts(value) and len(value) == 2
+
+
+_VALUES = {"inputs": (_is_text, "a text"), "extra-requires": (_is_texts, "a list of texts")}
+_TABLES = {
+    "asked-by": (_is_texts, "a list of texts"),
+    "yanked": (_is_text, "a text"),
+    "status": (_is_status, "a status and its reason"),
+}
 
 
 def _broken(path: Path, why: str) -> StoreError:

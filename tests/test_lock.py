@@ -47,3 +47,48 @@ def test_a_sha256_is_64_digits(sha256: str) -> None:
 def test_a_sha256_in_capitals_is_the_same() -> None:
     """Kept as the store spells it."""
     assert parsed(lock_text(sha256=SHA256.upper())).packages[0].wheels[0].sha256 == SHA256
+
+
+@pytest.mark.parametrize(
+    ("ours", "says"),
+    [
+        ("[tool]\nwheelyard = 1", "tool.wheelyard is not a table"),
+        ("[tool.wheelyard]\ninputs = 1", "tool.wheelyard.inputs is not a text"),
+        ("[tool.wheelyard]\nextra-requires = 'pip'", "tool.wheelyard.extra-requires is not a list of texts"),
+        ("[tool.wheelyard]\nextra-requires = [1]", "tool.wheelyard.extra-requires is not a list of texts"),
+        ("[tool.wheelyard]\nasked-by = [1]", "tool.wheelyard.asked-by is not a table"),
+        ("[tool.wheelyard]\nasked-by = false", "tool.wheelyard.asked-by is not a table"),
+        ('[tool.wheelyard.asked-by]\n"demo" = 1', "'demo' of tool.wheelyard.asked-by is not a list of texts"),
+        ('[tool.wheelyard.asked-by]\n"demo" = "demo"', "'demo' of tool.wheelyard.asked-by is not a list of texts"),
+        (
+            '[tool.wheelyard.yanked]\n"demo-1.0.tar.gz" = true',
+            "'demo-1.0.tar.gz' of tool.wheelyard.yanked is not a text",
+        ),
+        (
+            '[tool.wheelyard.status]\n"demo" = "archived"',
+            "'demo' of tool.wheelyard.status is not a status and its reason",
+        ),
+        (
+            '[tool.wheelyard.status]\n"demo" = ["archived"]',
+            "'demo' of tool.wheelyard.status is not a status and its reason",
+        ),
+        ('[tool.wheelyard.status]\n"demo" = [1, ""]', "'demo' of tool.wheelyard.status is not a status and its reason"),
+    ],
+)
+def test_our_own_table_has_its_shape(ours: str, says: str) -> None:
+    """What stands in [tool.wheelyard] is read as strictly as the rest."""
+    assert says in refusal(lock_text(ours=ours))
+
+
+def test_our_own_table_is_read() -> None:
+    """Every key of it, and a lock of somebody else's without it."""
+    ours = (
+        '[tool.wheelyard]\ninputs = "x"\nextra-requires = ["wheel"]\nasked-by = {"demo" = ["", "other"]}\n'
+        f'yanked = {{"{URL.rpartition("/")[2]}" = ""}}\nstatus = {{"demo" = ["archived", ""]}}\n'
+    )
+    lock = parsed(lock_text(ours=ours))
+    [package] = lock.packages
+    assert (lock.inputs, lock.extra_requires) == ("x", ("wheel",))
+    assert (package.asked_by, package.status) == (("", "other"), ("archived", ""))
+    assert package.wheels[0].yanked == ""
+    assert parsed(lock_text()).inputs == ""
