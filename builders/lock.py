@@ -85,6 +85,8 @@ def parse_lock(text: str, path: Path) -> Lock:
         pylock = Pylock.from_dict(table)
     except (tomllib.TOMLDecodeError, PylockValidationError, ValueError) as error:
         raise _broken(path, str(error)) from error
+    except RecursionError as error:
+        raise _broken(path, "it is nested too deeply") from error
     ours = _ours(table, path)
     asked_by, yanked, statuses = (ours.get(name, {}) for name in ("asked-by", "yanked", "status"))
     packages = []
@@ -110,20 +112,32 @@ def parse_lock(text: str, path: Path) -> Lock:
 
 def _file(entry: PackageSdist | PackageWheel, path: Path, yanked: Mapping[str, str]) -> LockedFile:
     """The same fields for a wheel and an sdist of packaging.pylock."""
-    where = entry.url or str(path.parent.joinpath(entry.path or "").resolve())
+    from packaging.pylock import PylockValidationError
+
+    try:
+        where, filename = _where(entry, path), entry.filename
+    except (PylockValidationError, ValueError, OSError, RuntimeError) as error:  # a NUL, a loop of links
+        raise _broken(path, str(error)) from error
     if "sha256" not in entry.hashes:
         raise _broken(path, f"{where} has no sha256")
     sha256 = entry.hashes["sha256"].lower()
     if not _SHA256.fullmatch(sha256):  # it becomes a name in the store
         raise _broken(path, f"{where} has a sha256 that is no sha256 (64 hexadecimal digits): {sha256[:80]!r}")
     return LockedFile(
-        filename=entry.filename,
+        filename=filename,
         url=where,
         sha256=sha256,
         size=entry.size,
         upload_time=entry.upload_time.strftime("%Y-%m-%dT%H:%M:%SZ") if entry.upload_time else None,
-        yanked=yanked.get(entry.filename),
+        yanked=yanked.get(filename),
     )
+
+
+def _where(entry: PackageSdist | PackageWheel, path: Path) -> str:
+    """Its URL, or the absolute path that it has seen from the lock."""
+    if entry.url and "://" not in entry.url:
+        raise ValueError(f"{entry.url[:80]!r} is no URL with a scheme")
+    return entry.url or str(path.parent.joinpath(entry.path or "").resolve())
 
 
 def _ours(table: Mapping[str, Any], path: Path) -> dict[str, Any]:

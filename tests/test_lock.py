@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,27 @@ def test_our_own_table_is_read() -> None:
     assert (package.asked_by, package.status) == (("", "other"), ("archived", ""))
     assert package.wheels[0].yanked == ""
     assert parsed(lock_text()).inputs == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (lock_text() + "x = " + "[" * 5000, "nested too deeply"),
+        (lock_text() + "x = " + "9" * 5000, "integer string conversion"),
+        (lock_text(url=r'path = "a\u0000b/demo-1.0-py3-none-any.whl"'), "null"),
+        (lock_text(url='url = "demo-1.0-py3-none-any.whl"'), "'demo-1.0-py3-none-any.whl' is no URL with a scheme"),
+        (lock_text(url='url = "/srv/demo-1.0-py3-none-any.whl"'), "is no URL with a scheme"),
+        (lock_text(url='url = "https://index.example/"'), "Cannot determine wheel filename"),
+    ],
+    ids=["deep", "number", "nul", "url", "url-path", "no-name"],
+)
+def test_what_no_parser_survives_is_refused(text: str, says: str) -> None:
+    """Nesting and numbers without end, paths that no system has, URLs that lead nowhere."""
+    assert says in refusal(text)
+
+
+def test_a_path_through_a_link_that_leads_to_itself_is_no_traceback(tmp_path: Path) -> None:
+    """Refused here, or by whoever opens it: that depends on the Python."""
+    (tmp_path / "loop").symlink_to("loop")
+    with suppress(StoreError):
+        parse_lock(lock_text(url='path = "loop/demo-1.0-py3-none-any.whl"'), tmp_path / "pylock.toml")
