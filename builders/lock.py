@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from builders.errors import StoreError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from packaging.pylock import PackageSdist, PackageWheel
     from packaging.utils import NormalizedName
 
@@ -128,7 +130,7 @@ def _file(entry: PackageSdist | PackageWheel, path: Path, yanked: Mapping[str, s
         url=where,
         sha256=sha256,
         size=entry.size,
-        upload_time=entry.upload_time.strftime("%Y-%m-%dT%H:%M:%SZ") if entry.upload_time else None,
+        upload_time=_time(entry.upload_time) if entry.upload_time else None,
         yanked=yanked.get(filename),
     )
 
@@ -138,6 +140,11 @@ def _where(entry: PackageSdist | PackageWheel, path: Path) -> str:
     if entry.url and "://" not in entry.url:
         raise ValueError(f"{entry.url[:80]!r} is no URL with a scheme")
     return entry.url or str(path.parent.joinpath(entry.path or "").resolve())
+
+
+def _time(said: datetime) -> str:
+    """In whole seconds; not by strftime, whose %Y has less than four digits for years before 1000."""
+    return said.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _ours(table: Mapping[str, Any], path: Path) -> dict[str, Any]:

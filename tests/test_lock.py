@@ -117,3 +117,12 @@ def test_a_path_through_a_link_that_leads_to_itself_is_no_traceback(tmp_path: Pa
     (tmp_path / "loop").symlink_to("loop")
     with suppress(StoreError):
         parse_lock(lock_text(url='path = "loop/demo-1.0-py3-none-any.whl"'), tmp_path / "pylock.toml")
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"), ("2024-05-06T07:08:09.123456Z", "2024-05-06T07:08:09Z")],
+)
+def test_years_have_four_digits(said: str, kept: str) -> None:
+    """The tree refuses any other spelling of a time."""
+    assert parsed(lock_text(more=f", upload-time = {said}")).packages[0].wheels[0].upload_time == kept
