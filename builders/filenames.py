@@ -24,7 +24,9 @@ _WHEEL = re.compile(
 _SDIST = re.compile(
     r"(?P<stem>[a-z0-9][a-z0-9._+!-]*)(?P<suffix>\.tar\.gz|\.tgz|\.tar\.bz2|\.tar\.xz|\.zip)", re.IGNORECASE | re.ASCII
 )
-_MAX_NAME, _MAX_TAGS = 255, 1000
+# 255 bytes are a name's limit on every usual file system, less `.metadata`, which the tree puts behind a wheel's name
+# (PEP 658). It is the tree's limit too, said here again: builders and index never import each other.
+_MAX_NAME, _MAX_TAGS = 246, 1000
 _NO_WHEEL = "this is no file name of a wheel (name-version[-build]-python-abi-platform.whl)"
 
 

@@ -17,6 +17,8 @@ from builders.archives import visible
 from builders.errors import ArchiveError
 from builders.filenames import parse_wheel_name
 from builders.wheels import WheelFile, check_identity, check_machine, read_wheel
+from index.model import Entry
+from index.names import checked_wheels
 from tests import archive_makers as made
 from tests.archive_cases import ACCEPTED_BY_PYPI, BAD_NAMES, BAD_ZIPS, REFUSED_BY_PYPI
 
@@ -94,13 +96,24 @@ def test_an_entry_with_a_dangerous_name_is_refused(key: str, tmp_path: Path) -> 
         "demo-1.0-py3-none-any.whl\n", "\x1b[2Jdemo-1.0-py3-none-any.whl", "demo-1.0.whl", "demo-one-py3-none-any.whl",
         "demo-1.0-py3..py2-none-any.whl", "demo-1.0-x1-py3-none-any.whl", "../demo-1.0-py3-none-any.whl",
         "-1.0-py3-none-any.whl",
-        "demo-1.0-py3-none-any.zip", "d\u0435mo-1.0-py3-none-any.whl", f"{'d' * 240}-1.0-py3-none-any.whl",
+        "demo-1.0-py3-none-any.zip", "d\u0435mo-1.0-py3-none-any.whl", f"{'d' * 226}-1.0-py3-none-any.whl",
         f"demo-1.0-{'.'.join('abcdefghijklmno')}-{'.'.join('abcdefghijklmno')}-{'.'.join('abcdefghijklmno')}.whl",
     ],
 )  # fmt: skip
 def test_a_file_name_that_is_none_is_refused(filename: str, tmp_path: Path) -> None:
     """W11: quotes, newlines, escapes and paths do not get past the file name, whatever the archive holds."""
     assert "file name" in refusal(tmp_path, made.wheel_bytes(), filename)
+
+
+def test_the_longest_file_name_is_one_that_the_tree_can_hold() -> None:
+    """With `.metadata` behind it, it has 255 bytes: one more would stop the publication of all that is complete."""
+    name = f"{'d' * 225}-1.0-py3-none-any.whl"
+    assert len(f"{name}.metadata") == 255
+    assert parse_wheel_name(name).version == "1.0"
+    zeros = "0" * 64
+    checked_wheels([Entry(filename=name, project="d", version="1.0", sha256=zeros, size=1, metadata_sha256=zeros)])
+    with pytest.raises(ArchiveError, match="file name"):
+        parse_wheel_name(f"d{name}")
 
 
 @pytest.mark.parametrize("name", ["RECORD", "WHEEL", "METADATA"])
