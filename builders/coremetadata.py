@@ -28,7 +28,10 @@ def parse_metadata(data: bytes, *, archive: str, entry: str) -> CoreMetadata:
     """The fields; ArchiveError where one that decides is missing, said twice, not UTF-8 or has control characters."""
     from packaging.metadata import parse_email
 
-    raw, unparsed = parse_email(data)
+    try:
+        raw, unparsed = parse_email(data)
+    except RecursionError as error:  # a description that claims to be a message in a message in a message…
+        raise broken(archive, "it is nested too deeply", entry=entry) from error
     for field in _DECISIVE:
         if field in unparsed:
             raise broken(archive, f"its {field} is said more than once, or is not UTF-8", entry=entry)

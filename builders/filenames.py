@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from packaging.tags import parse_tag
 from packaging.utils import NormalizedName, canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from builders.archives import broken
 
@@ -105,7 +105,7 @@ def normalised_version(text: str) -> str:
     """The version in its one spelling, empty when it is none."""
     try:
         return str(Version(text))
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or a number with more digits than Python reads
         return ""
 
 

@@ -191,6 +191,8 @@ def test_a_wheel_file_unlike_the_file_name_is_refused(wheel: bytes, says: str, t
         (made.METADATA.replace(b">=3.8", b">=3.8\x1b[2J"), "control characters"),
         (made.METADATA.replace(b">=3.8", b">=3.8\nRequires-Python: >=3"), "requires-python is said more than once"),
         (made.METADATA.replace(b"six", b"s\xeex"), "not UTF-8"),
+        (made.METADATA.replace(b"Version: 1.0", b"Version: " + b"9" * 5000), "version is missing, or is none"),
+        (b"Content-Type: message/rfc822\n\n" * 3000 + made.METADATA, "nested too deeply"),
     ],
 )
 def test_metadata_unlike_the_file_name_is_refused(metadata: bytes, says: str, tmp_path: Path) -> None:
