@@ -144,7 +144,7 @@ def _read_build_system(
 
     try:
         document = tomllib.loads(texts.get(entry, b"").decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number that Python does not read
         raise broken(filename, f"it is not TOML ({error})", entry=entry) from error
     table = document.get("build-system")
     if table is None:
@@ -187,7 +187,7 @@ def _is_requirement(text: str) -> bool:
 
     try:
         Requirement(text)
-    except InvalidRequirement:
+    except (InvalidRequirement, RecursionError):
         return False
     return True
 
