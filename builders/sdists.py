@@ -152,8 +152,11 @@ def _read_build_system(
     if not isinstance(table, dict):
         raise broken(filename, "build-system is not a table", entry=entry)
     requires, backend, paths = table.get("requires"), table.get("build-backend"), table.get("backend-path")
-    if not _is_texts(requires) or not all(_is_requirement(text) for text in requires):
+    if not _is_texts(requires):
         raise broken(filename, "build-system.requires is not a list of requirements", entry=entry)
+    for text in requires:
+        if problem := _requirement_problem(text):
+            raise broken(filename, f"build-system.requires {problem}", entry=entry)
     if backend is not None and not _is_backend(backend):
         raise broken(filename, "build-system.build-backend is not module, or module:object", entry=entry)
     if paths is not None:
@@ -182,14 +185,15 @@ def _is_texts(value: object) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _is_requirement(text: str) -> bool:
+def _requirement_problem(text: str) -> str:
+    """What is wrong with one entry of build-system.requires; a direct reference would pass by index and lock."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        Requirement(text)
+        direct = Requirement(text).url
     except (InvalidRequirement, RecursionError):
-        return False
-    return True
+        return f"is not a list of requirements: {text[:80]!r}"
+    return f"asks for {text[:80]!r}, one file; what it is built with is asked for by name and version" if direct else ""
 
 
 def _is_backend(value: object) -> bool:

@@ -147,8 +147,8 @@ def test_global_headers_are_read(tmp_path: Path) -> None:
         (b"", LEGACY_REQUIRES, LEGACY_BACKEND),
         (b'[build-system]\nrequires = ["setuptools"]\n', ("setuptools",), LEGACY_BACKEND),
         (b'[build-system]\nrequires = []\nbuild-backend = "demo:main"\nbackend-path = ["."]\n', (), "demo:main"),
-        (b'[build-system]\nrequires = ["b; python_version<\'3\'", "a @ file:///x"]\n',
-         ("b; python_version<'3'", "a @ file:///x"), LEGACY_BACKEND),
+        (b'[build-system]\nrequires = ["b; python_version<\'3\'", "a[c]>=1"]\n',
+         ("b; python_version<'3'", "a[c]>=1"), LEGACY_BACKEND),
     ],
 )  # fmt: skip
 def test_the_build_system_is_read_as_the_standards_say(
