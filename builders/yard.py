@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builders.build_places import Places, places_here
-from builders.errors import SandboxError, WheelyardError
+from builders.errors import EngineError, SandboxError, WheelyardError
 from builders.facts import Facts, from_json, to_json
 from builders.platforms import BuildSettings, Platform, Workspace
 from builders.store import Store, write_file
@@ -149,13 +149,16 @@ class Yard:
         return path
 
     def facts(self, platform: Platform) -> Facts | None:
-        """The kept facts of a platform, or None where it was never probed as it is now declared."""
+        """The kept facts of a platform, or None where it was never probed as it is now declared.
+
+        None too where the Python of a host has gone: whoever probes it says so.
+        """
         try:
             kept = json.loads(self._facts_file(platform).read_bytes())
             if kept["declared"] != declared(platform):
                 return None
             return from_json(json.dumps(kept["facts"]).encode(), image=kept["image"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError, EngineError):
             return None
 
     def keep_facts(self, platform: Platform, facts: Facts) -> None:

@@ -118,3 +118,23 @@ def test_a_python_that_this_machine_lacks_is_named(bench: Bench) -> None:
     declare(bench, "good", python="/nonexistent/python3")
     ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
     assert "/nonexistent/python3" in told(ran)["this-machine"].rows["why"], ran.text
+
+
+@pytest.mark.parametrize("optional", [False, True])
+def test_a_python_that_has_gone_is_named(bench: Bench, optional: bool) -> None:
+    """`doit list` goes on, and a run says which Python, and what to write instead; what was published stays."""
+    python = bench.root / "python3"
+    python.symlink_to(find_python(None))
+    make_wheel(bench.root / "vendor", "good")
+    declare(bench, "good", prove=False, python=str(python), optional=optional)
+    assert bench.doit(DOCKER_HOST=NO_ENGINE).code == 0
+    python.unlink()
+    assert bench.doit("list", "--all").code == 0
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert "Traceback" not in ran.text
+    assert f"this machine has no {python}" in ran.out, ran.text
+    if optional:
+        assert ran.code == 0, ran.text
+    else:
+        assert "python: /path/to/python3" in refused(ran).out
+    assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
