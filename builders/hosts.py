@@ -30,7 +30,10 @@ _PASSED_ON = ("PATH", "SDKROOT", "DEVELOPER_DIR", "MACOSX_DEPLOYMENT_TARGET", "A
 
 
 def find_python(wanted: str | None) -> str:
-    """The interpreter that `python:` names: a path, a version ("3.11"), or nothing for the one that runs doit."""
+    """The interpreter that `python:` names: a path, a version ("3.11"), or nothing for the one that runs doit.
+
+    A relative path is seen from the workspace, where doit is; the answer is absolute, as jobs run elsewhere.
+    """
     if wanted is None:
         # The base interpreter: one virtual environment more or less must not change what is built.
         return str(getattr(sys, "_base_executable", sys.executable))
@@ -40,7 +43,7 @@ def find_python(wanted: str | None) -> str:
         raise EngineError(
             f"this machine has no {candidate}", hint="install it, or name another Python: `python: /path/to/python3`"
         )
-    return found
+    return str(Path(found).absolute())  # links stay: the Python of a virtual environment is one
 
 
 class HostExecutor:

@@ -138,3 +138,14 @@ def test_a_python_that_has_gone_is_named(bench: Bench, optional: bool) -> None:
     else:
         assert "python: /path/to/python3" in refused(ran).out
     assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
+
+
+def test_a_relative_python_is_seen_from_the_workspace(bench: Bench) -> None:
+    """As other paths in platforms.yaml are; jobs run in folders of their own, where it would lead nowhere."""
+    (bench.root / "pp").mkdir()
+    (bench.root / "pp/python3").symlink_to(find_python(None))
+    make_wheel(bench.root / "vendor", "good")
+    declare(bench, "good", prove=False, python="pp/python3")
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
