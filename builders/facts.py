@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from builders.errors import ConfigurationError, EngineError
 from builders.jobs import Executor, Input, Job
@@ -14,6 +16,8 @@ from builders.platforms import Platform
 
 _INSIDE = Path(__file__).parent / "inside"
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "i386": "i686", "arm/v7": "armv7l"}
+# "2.36", or "2.20-2014.11" of a vendor; some say nothing
+_LIBC_VERSION = re.compile(r"(([0-9]{1,9})(\.([0-9]{1,9}).*)?)?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +39,8 @@ class Facts:
     @property
     def libc_numbers(self) -> tuple[int, int] | None:
         """The C library's version as two numbers, for glibc and musl; None elsewhere."""
-        parts = self.libc_version.split(".")
-        return (int(parts[0]), int(parts[1])) if self.libc and len(parts) > 1 else None
+        said = _LIBC_VERSION.fullmatch(self.libc_version) if self.libc else None
+        return (int(said[2]), int(said[4])) if said and said[4] else None
 
     def digest(self) -> str:
         """A hash over all that resolving depends on; the image's id is not part of it."""
@@ -62,9 +66,21 @@ def probe(executor: Executor, platform: Platform, *, image: str, scratch: Path) 
                 f"platform {platform.name}: its Python could not be asked what it is: {said[0]}",
                 hint="is there a Python 3.8 or newer in it? `pre-command:` installs one, `python:` says which to use",
             )
-        facts = from_json((out / "facts.json").read_bytes(), image=image)
+        facts = _answer(platform, out / "facts.json", image)
     _check_machine(platform, facts)
     return facts
+
+
+def _answer(platform: Platform, path: Path, image: str) -> Facts:
+    """What the probe printed; whatever `python:` names may have printed anything, or nothing."""
+    try:
+        return from_json(path.read_bytes(), image=image)
+    except (OSError, ValueError, RecursionError) as error:
+        raise EngineError(
+            f"platform {platform.name}: {platform.python or 'its Python'} is no Python that can be used: "
+            f"asked what it is, it gave no answer ({error})",
+            hint="name a Python 3.8 or newer: `python: /path/to/python3`",
+        ) from error
 
 
 def _check_machine(platform: Platform, facts: Facts) -> None:
@@ -85,11 +101,23 @@ def _packaging() -> tuple[Input, ...]:
 
 
 def from_json(text: bytes, *, image: str) -> Facts:
-    """Facts from a probe's output."""
+    """Facts from a probe's output; ValueError for anything else."""
     values = json.loads(text)
-    values["markers"] = tuple(sorted(values["markers"].items()))
-    values["tags"] = tuple(values["tags"])
-    return Facts(image=image, **values)
+    if not _is_answer(values):
+        raise ValueError("these are no facts of a Python")
+    markers = tuple(sorted(values["markers"].items()))
+    return Facts(image=image, **{**values, "markers": markers, "tags": tuple(values["tags"])})
+
+
+def _is_answer(values: Any) -> bool:
+    """Whether this is what inside/probe.py prints."""
+    if not isinstance(values, dict) or values.keys() != {field.name for field in fields(Facts)} - {"image"}:
+        return False
+    markers, tags = values["markers"], values["tags"]
+    if not isinstance(markers, dict) or not isinstance(tags, list) or not tags:
+        return False
+    texts = [*markers.values(), *tags, *(value for key, value in values.items() if key not in {"markers", "tags"})]
+    return all(isinstance(text, str) for text in texts) and _LIBC_VERSION.fullmatch(values["libc_version"]) is not None
 
 
 def to_json(facts: Facts) -> bytes:

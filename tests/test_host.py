@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from builders.errors import EngineError
+from builders.facts import from_json, probe, to_json
 from builders.hosts import find_python
+from builders.jobs import Ending, Job, Outcome
+from builders.platforms import Platform
 from tests.conftest import Bench, Ran
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused, told
@@ -149,3 +153,70 @@ def test_a_relative_python_is_seen_from_the_workspace(bench: Bench) -> None:
     ran = bench.doit(DOCKER_HOST=NO_ENGINE)
     assert ran.code == 0, ran.text
     assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
+
+
+FACTS = {
+    **dict.fromkeys(("python", "implementation", "executable", "build", "system", "machine"), "x"),
+    "libc": "glibc", "libc_version": "2.36", "markers": {"os_name": "posix"}, "tags": ["py3-none-any"],
+}  # fmt: skip
+
+
+ODD: tuple[dict[str, object], ...] = (
+    {"libc_version": "2.x"}, {"libc_version": 2.36}, {"markers": []}, {"markers": {"os_name": 1}}, {"tags": []},
+    {"tags": [1]}, {"tags": "py3"}, {"python": None}, {"image": "x"}, {"more": "x"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "hello", "{}", "[]", "1", "[" * 100_000, "9" * 5000, *(json.dumps({**FACTS, **odd}) for odd in ODD)],
+    ids=lambda answer: answer[:8] + answer[-30:],
+)
+def test_what_is_no_python_is_told(answer: str, tmp_path: Path) -> None:
+    """`python:` may name any program, which prints anything or nothing when it is asked what it is."""
+    with pytest.raises(EngineError, match=r"platform here: /bin/echo is no Python that can be used") as caught:
+        probe(Prints(answer), Platform(name="here", python="/bin/echo"), image="", scratch=tmp_path)
+    assert "name a Python 3.8 or newer" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("libc", "version", "numbers"),
+    [("glibc", "2.36", (2, 36)), ("glibc", "2.20-2014.11", (2, 20)), ("", "", None), ("libc", "", None)],
+)
+def test_what_a_python_says_is_read(libc: str, version: str, numbers: object, tmp_path: Path) -> None:
+    """Numbers of the C library where there are any."""
+    answer = json.dumps({**FACTS, "libc": libc, "libc_version": version})
+    facts = probe(Prints(answer), Platform(name="here"), image="x", scratch=tmp_path)
+    assert (facts.libc_numbers, facts.tags, facts.image) == (numbers, ("py3-none-any",), "x")
+    assert from_json(to_json(facts), image="x") == facts
+
+
+class Prints:
+    """An executor whose Python prints this, whatever it is asked."""
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
+        """Leave the answer where the job's script would."""
+        assert job.script
+        log.touch()
+        (out / "facts.json").write_text(self._answer)
+        return Outcome(ending=Ending.EXITED, code=0, seconds=0.0)
+
+    def gateway_address(self) -> str:
+        """Nothing here asks for one."""
+        raise NotImplementedError
+
+    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
+        """Nothing here asks for any."""
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("program", ["/bin/true", "/bin/echo", "/bin/false"])
+def test_a_program_that_is_no_python_is_named(bench: Bench, program: str) -> None:
+    """One sentence in the summary, and no traceback."""
+    make_wheel(bench.root / "vendor", "good")
+    declare(bench, "good", python=program)
+    ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
+    assert "platform this-machine: " in told(ran)["this-machine"].rows["why"], ran.text
