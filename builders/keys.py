@@ -67,6 +67,7 @@ def normalized(project: str) -> str:
 
 
 _PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+OWN_VARIABLES = ("HOME", "IN", "OUT", "WORK", "PYTHON", "UV", "TMPDIR")  # of a job (jobs.py): its script goes by them
 _RESERVED = ("simple", "files", "index", "index.html", "manifest.json", "locks", "about")
 
 FLAG: Kind[bool] = Kind(schema={"type": "boolean"}, read=_flag)
@@ -76,7 +77,11 @@ ARCHITECTURE = choice(
     "amd64", "arm64", "arm/v7", "i386", "ppc64le", "s390x", "riscv64",
     spellings={"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "i386"},
 )  # fmt: skip
-VARIABLE = matching(r"[A-Za-z_][A-Za-z0-9_]*", "letters, digits and '_', such as CFLAGS", str)
+VARIABLE = matching(
+    r"[A-Za-z_][A-Za-z0-9_]*",
+    "letters, digits and '_', such as CFLAGS, and not the job's own: " + ", ".join(OWN_VARIABLES),
+    lambda text: None if text in OWN_VARIABLES else text,
+)
 SET = matching(_PLAIN, "the name of a file in requirements/ without its folder and '.txt'", str)
 PLATFORM_NAME = matching(
     r"[a-z0-9][a-z0-9._-]{0,63}",

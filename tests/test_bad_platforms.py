@@ -107,6 +107,13 @@ CASES = {
     "host-name": ("platforms: [{host: true, packages: [six]}]", "needs a 'name', such as this-machine"),
     "host-arch": ("platforms: [{name: x, host: true, arch: arm64, packages: [six]}]", "is for images"),
     "env": (in_platform("env: {A B: 1}"), "a name in 'env' of platform 'x' is 'A B'"),
+    "env-own": (
+        in_platform("env: {OUT: /tmp}"),
+        "5:11: a name in 'env' of platform 'x' is 'OUT'; allowed: letters, digits and '_', such as CFLAGS, and not the "
+        "job's own: HOME, IN, OUT, WORK, PYTHON, UV, TMPDIR",
+    ),
+    "env-own-defaults": ("defaults: {env: {HOME: /root}}\n" + in_platform(""), "1:18: a name in 'env' of 'defaults'"),
+    "env-own-build": ("builds: {a: {env: {CFLAGS: -O2, UV: x}}}\n" + in_platform(""), "1:33: a name in 'env' of "),
     "packages": (
         in_platform("").replace("six", "'a=>1'"),
         "4:16: an entry of 'packages' of platform 'x' cannot be used",

@@ -230,7 +230,7 @@ def test_any_arrangement_of_the_words_is_read_or_refused(workspace: Path, rows: 
         lambda text: text not in ("simple", "files")
     ),
     env=st.dictionaries(
-        st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True),
+        st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True).filter(lambda text: text not in keys.OWN_VARIABLES),
         st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), max_size=12),
         max_size=4,
     ),
