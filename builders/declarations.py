@@ -5,7 +5,7 @@ Each function reports what cannot be meant at the place where it stands and goes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -48,13 +48,23 @@ def workspace_from(said: Section, root: Path, report: Report) -> Workspace:
     )
 
 
-def _once(names: list[tuple[Node, str]], what: str, report: Report) -> None:
+def _once(
+    names: list[tuple[Node, str]], what: str, report: Report, *, folded: Callable[[str], str] = str.lower
+) -> None:
     """Report each name that is there already, whatever its case: two such folders are one on some file systems."""
-    first: dict[str, Node] = {}
+    first: dict[str, tuple[Node, str]] = {}
     for place, name in names:
-        earlier = first.setdefault(name.lower(), place)
+        earlier, spelled = first.setdefault(folded(name), (place, name))
         if earlier is not place:
-            report.add(place, f"{what.format(quoted(name))} stands twice, here and in line {earlier.line}; keep one")
+            other = "" if name == spelled else f"as {quoted(spelled)} "
+            report.add(
+                place, f"{what.format(quoted(name))} stands twice, here and {other}in line {earlier.line}; keep one"
+            )
+
+
+def _as_in_tree(name: str) -> str:
+    """How the tree spells a set: pylock.<name>.toml has no '.' in its name (PEP 751)."""
+    return name.casefold().replace(".", "-")
 
 
 # -- platforms --
@@ -151,7 +161,8 @@ class _Sets:
         named = said.get(keys.REQUIREMENTS) or ()
         inline = said.get(keys.PACKAGES) or ()
         known = [(node, name) for node, name in named]
-        _once(known + ([(said.nodes[keys.PACKAGES.name], "packages")] if inline else []), "the set {}", self.report)
+        every = [*known, (said.nodes[keys.PACKAGES.name], "packages")] if inline else known
+        _once(every, "the set {}", self.report, folded=_as_in_tree)
         if not known and not inline and not self._wrong(said):
             there = ", ".join(self._there()) or "none yet"
             self.report.add(place, f"{label} has no requirements; name a set ({there}) or write 'packages: […]'")

@@ -47,6 +47,14 @@ CASES = {
     ),
     "P2-key": (in_platform("image: b:2"), "5:5: 'image' stands twice in platform 'x', here and in line 3"),
     "P2-set": (in_platform("requirements: [base, base]"), "5:26: the set 'base' stands twice, here and in line 5"),
+    "P2-set-dot": (
+        in_platform("requirements: [base, base.x, base-x]"),
+        "5:34: the set 'base-x' stands twice, here and as 'base.x' in line 5; keep one",
+    ),
+    "P2-set-case": (
+        in_platform("requirements: [base, Packages]"),
+        "4:15: the set 'packages' stands twice, here and as 'Packages' in line 5; keep one",
+    ),
     "P2-build": ("builds: {a-b: {from: any}, A_b: {from: any}}\n" + in_platform(""), "1:28: the project 'a-b'"),
     "P3": (
         "platforms: [{imge: 'a:1', packages: [six]}]",
