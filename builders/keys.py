@@ -14,6 +14,8 @@ from builders.yaml_nodes import Key, Kind, Node, Report, choice, listing, matchi
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_HOST = rf"{_LABEL}(?:\.{_LABEL})*"
 
 
 def _flag(node: Node, label: str, report: Report) -> bool | None:
@@ -56,9 +58,27 @@ def _url_problem(node: Node, schemes: tuple[str, ...]) -> str:
         return "holds a user name or a secret; take it out and put it into netrc or the environment (UV_INDEX_…, PIP_…)"
     if not re.fullmatch(r"[\x21-\x7e]+", node.text) or re.search(r"[?#\\\"'<>]", node.text) or "@" in match[3]:
         return "holds '?', '#', '@', a quote or a blank; allowed: scheme, host, port and a plain path"
-    if match[1] != "file" and not re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?", match[2]):
+    return "" if match[1] == "file" else _site_problem(match[2])
+
+
+def _site_problem(site: str) -> str:
+    """What is wrong with host and port."""
+    match = re.fullmatch(rf"(\[[0-9A-Fa-f:.]+\]|{_HOST})(?::([0-9]+))?", site)
+    if not match or (site.startswith("[") and not _is_ipv6(match[1][1:-1])):
         return "names no host that can be asked; allowed: scheme, host, port and a plain path"
+    if match[2] and not (len(match[2]) <= 5 and 1 <= int(match[2]) <= 65535):
+        return "has a port that no host has; allowed: 1 to 65535"
     return ""
+
+
+def _is_ipv6(text: str) -> bool:
+    from ipaddress import IPv6Address
+
+    try:
+        IPv6Address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def normalized(project: str) -> str:

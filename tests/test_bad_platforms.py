@@ -142,6 +142,25 @@ CASES = {
         "1:71: 'a-b' in 'owns' stands twice",
     ),
     "scheme": ("upstream: [{url: 'ftp://a/'}]\n" + in_platform(""), "allowed: http://… or https://…"),
+    **{
+        f"url-{key}": (
+            f"upstream: [{{url: '{url}'}}]\n" + in_platform(""),
+            f"1:18: 'url' of an entry of 'upstream' of platforms.yaml {says}; allowed: ",
+        )
+        for key, url, says in (
+            ("port-0", "http://index.example:0/", "has a port that no host has"),
+            ("port-large", "http://index.example:65536/", "has a port that no host has"),
+            ("port-long", "http://[::1]:999999999999/", "has a port that no host has"),
+            ("port-empty", "http://index.example:/", "names no host that can be asked"),
+            ("ipv6", "http://[1:2:3]/", "names no host that can be asked"),
+            ("ipv6-digits", "http://[::12345]:80/", "names no host that can be asked"),
+            ("dots", "http://index..example/", "names no host that can be asked"),
+            ("dash", "http://-/", "names no host that can be asked"),
+            ("label", f"http://{'a' * 64}.example/", "names no host that can be asked"),
+        )
+    },
+    "publish-port": ("publish: {url: 'http://mirror.lan:70000/'}\n" + in_platform(""), "1:16: 'url' "),
+    "publish-ipv6": ("publish: {url: 'https://[::g]/'}\n" + in_platform(""), "1:16: 'url' "),
     "packages-hash": (
         in_platform("").replace("six", "'a --hash=sha256:" + "0" * 64 + "', b"),
         "has no --hash, and others have",

@@ -133,6 +133,14 @@ def test_a_platform_is_named_after_its_image(workspace: Path, image: str, name: 
     assert read(workspace, f"platforms: [{{image: '{image}', packages: [six]}}]").platforms[0].name == name
 
 
+@pytest.mark.parametrize(
+    "url", ["http://[::1]:65535/", "http://127.0.0.1:1/a/", "https://A-b.index_1.example/", "http://mirror/"]
+)
+def test_hosts_and_ports_are_read(workspace: Path, url: str) -> None:
+    """IPv4, IPv6, names of one label and of several."""
+    assert read(workspace, f"publish: {{url: '{url}'}}\n" + in_platform("")).publish_url == url
+
+
 @pytest.mark.parametrize("python", ["3.10", "'3.10'", "3.9.2", "python3.11", "/usr/bin/python3", "venv/bin/python"])
 def test_python_is_the_text_that_stands_there(workspace: Path, python: str) -> None:
     """P1: 3.10 without quotes is 3.10, not 3.1."""
