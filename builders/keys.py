@@ -88,6 +88,10 @@ def normalized(project: str) -> str:
 
 _PLAIN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 OWN_VARIABLES = ("HOME", "IN", "OUT", "WORK", "PYTHON", "UV", "TMPDIR")  # of a job (jobs.py): its script goes by them
+# As engines read them (the grammar of `reference` in the distribution project): host/part/part:tag@digest
+_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})"
 _RESERVED = ("simple", "files", "index", "index.html", "manifest.json", "locks", "about")
 
 FLAG: Kind[bool] = Kind(schema={"type": "boolean"}, read=_flag)
@@ -109,7 +113,9 @@ PLATFORM_NAME = matching(
     lambda text: None if text in _RESERVED else text,
 )
 IMAGE_NAME = matching(
-    r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", "an image as the engine names it, such as debian:bookworm", str
+    rf"(?=.{{1,255}}$)(?:{_HOST}(?::[0-9]{{1,5}})?/)?{_PART}(?:/{_PART})*(?::{_TAG})?(?:@{_DIGEST})?",
+    "an image as the engine names it, such as debian:bookworm or registry.example:5000/team/image@sha256:…",
+    str,
 )
 INTERPRETER = matching(
     r"[0-9]{1,2}(\.[0-9]{1,3}){0,2}|[A-Za-z]*py[A-Za-z0-9._+-]*|[^\0\n-][^\0\n]*/[^\0\n]+|/[^\0\n]+",

@@ -109,6 +109,18 @@ CASES = {
         "platforms:\n - image:\n   packages: [six]",
         "2:10: 'image' of the platform in line 2 is nothing; allowed",
     ),
+    **{
+        f"image-{key}": (
+            f"platforms: [{{name: x, image: '{image}', packages: [six]}}]",
+            f"1:30: 'image' of platform 'x' is '{image}'; allowed: an image as the engine names it, such as debian:bo",
+        )
+        for key, image in (
+            ("no-tag", "a:"), ("two-tags", "x:y:z"), ("no-part", "a//b"), ("capitals", "DEBIAN:x"), ("slash", "a/"),
+            ("digest", "r/a@sha256:abc"), ("no-digest", "a@"), ("tag-dot", "a:.x"), ("part-dot", "a./b"),
+            ("dots", "a..b"), ("capitals-in-path", "Host.example/A"), ("port", "r.example:x/a"), ("blank", "a b"),
+            ("option", "-a"), ("url", "https://r.example/a"),
+        )
+    },
     "flag": (in_platform("optional: maybe"), "5:15: 'optional' of platform 'x' is 'maybe'; allowed: true, false"),
     "memory": (in_platform("limits: {memory: 4}"), "'memory' of 'limits' of platform 'x' is '4'; allowed: 16MiB to"),
     "time": (in_platform("limits: {time: 90}"), "is '90'; allowed: 1s to 720h with its unit"),

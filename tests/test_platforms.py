@@ -124,13 +124,21 @@ def test_records_are_found_by_name(workspace: Path) -> None:
     ("image", "name"),
     [
         ("debian:bookworm", "debian-bookworm"),
-        ("registry.example:5000/team/Base:V1", "registry.example-5000-team-base-v1"),
-        ("debian@sha256:1f2e", "debian-sha256-1f2e"),
+        ("Registry.example:5000/team/base:V1", "registry.example-5000-team-base-v1"),
+        ("localhost/a__b-c.d/e--f", "localhost-a__b-c.d-e--f"),
     ],
 )
 def test_a_platform_is_named_after_its_image(workspace: Path, image: str, name: str) -> None:
     """Colons, slashes and the at sign become hyphens."""
     assert read(workspace, f"platforms: [{{image: '{image}', packages: [six]}}]").platforms[0].name == name
+
+
+def test_an_image_may_be_named_by_its_digest(workspace: Path) -> None:
+    """With or without a tag; and by its id, as `docker images --no-trunc` has it."""
+    digest = "sha256:" + "1f" * 32
+    for image in (f"debian@{digest}", f"index.example/debian:bookworm@{digest}", digest, "0123456789ab"):
+        text = f"platforms: [{{name: x, image: '{image}', packages: [six]}}]"
+        assert read(workspace, text).platforms[0].image == image
 
 
 @pytest.mark.parametrize(
