@@ -108,8 +108,8 @@ VARIABLE = matching(
 )
 SET = matching(_PLAIN, "the name of a file in requirements/ without its folder and '.txt'", str)
 PLATFORM_NAME = matching(
-    r"[a-z0-9][a-z0-9._-]{0,63}",
-    "1 to 64 of a-z, 0-9, '.', '_', '-', a letter or digit first, and not " + ", ".join(_RESERVED),
+    r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9_-])?",  # no '.' last: on some file systems it is not there
+    "1 to 64 of a-z, 0-9, '.', '_', '-', a letter or digit first, no '.' last, and not " + ", ".join(_RESERVED),
     lambda text: None if text in _RESERVED else text,
 )
 IMAGE_NAME = matching(

@@ -86,6 +86,8 @@ CASES = {
     ),
     "P9-blank": ("platforms: [{name: a b, image: a, packages: [six]}]", "'a b'; allowed: 1 to 64 of a-z, 0-9"),
     "P9-option": ("platforms: [{name: -rf, image: a, packages: [six]}]", "'-rf'; allowed: 1 to 64 of a-z, 0-9"),
+    "P9-dot": ("platforms: [{name: x., image: a, packages: [six]}]", "1:20: 'name' of platform 'x.' is 'x.'; allow"),
+    "P9-dot-in-tag": ("platforms: [{image: 'a:1.', packages: [six]}]", "1:21: the name made from this image"),
     "P9-long": (f"platforms: [{{name: {'a' * 300}, image: a, packages: [six]}}]", "aaaa…'; allowed: 1 to 64 of"),
     "P9-simple": ("platforms: [{name: simple, image: a, packages: [six]}]", "and not simple, files, index"),
     "P9-files": ("platforms: [{image: files, packages: [six]}]", "1:21: the name made from this image"),

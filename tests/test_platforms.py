@@ -243,7 +243,7 @@ def test_any_arrangement_of_the_words_is_read_or_refused(workspace: Path, rows: 
 @FUZZ
 @given(
     name=st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True).filter(
-        lambda text: text not in ("simple", "files")
+        lambda text: text not in ("simple", "files") and not text.endswith(".")
     ),
     env=st.dictionaries(
         st.from_regex(r"[A-Z_][A-Z0-9_]{0,8}", fullmatch=True).filter(lambda text: text not in keys.OWN_VARIABLES),
