@@ -188,7 +188,8 @@ class _Sets:
             if not _may_be_read(path):
                 there = self._there()
                 known = f"sets that there are: {', '.join(there)}" if there else "no set is there yet"
-                self.report.add(node, f"there is no requirements/{name}.txt; {known}{did_you_mean(name, there)}")
+                meant = did_you_mean(name.removesuffix(".txt"), there)
+                self.report.add(node, f"there is no requirements/{name}.txt; {known}{meant}")
                 return None
             self.read[name], mistakes = read_requirement_set(path, root=self.root)
             self.report.mistakes.extend(mistakes)

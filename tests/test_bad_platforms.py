@@ -200,6 +200,13 @@ def test_a_mistake_is_named_with_its_place(workspace: Path, case: str) -> None:
     assert any(expected in line for line in found), found
 
 
+def test_a_set_is_named_without_its_suffix(workspace: Path) -> None:
+    """P8: however short its name is."""
+    (workspace / "requirements" / "a.txt").write_text("six\n")
+    (line,) = mistakes(workspace, in_platform("requirements: [a.txt]"))
+    assert line.endswith("there is no requirements/a.txt.txt; sets that there are: a, ansible, base; did you mean 'a'?")
+
+
 def test_one_mistake_is_told_once(workspace: Path) -> None:
     """A misspelt key is not also a missing one; a missing set that three platforms name is one line for each place."""
     assert len(mistakes(workspace, "platforms: [{imge: 'a:1', packages: [six]}]")) == 1
