@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from os.path import lexists
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -186,14 +187,19 @@ class _Sets:
         if name not in self.read:
             path = self.root / "requirements" / f"{name}.txt"
             if not _may_be_read(path):
-                there = self._there()
-                known = f"sets that there are: {', '.join(there)}" if there else "no set is there yet"
-                meant = did_you_mean(name.removesuffix(".txt"), there)
-                self.report.add(node, f"there is no requirements/{name}.txt; {known}{meant}")
+                self.report.add(node, self._absent(name, path))
                 return None
             self.read[name], mistakes = read_requirement_set(path, root=self.root)
             self.report.mistakes.extend(mistakes)
         return self.read[name]
+
+    def _absent(self, name: str, path: Path) -> str:
+        """What is wrong with a set that cannot be read."""
+        if lexists(path):
+            return f"requirements/{name}.txt is not a regular file, nor a link to one; put the set in its place"
+        there = self._there()
+        known = f"sets that there are: {', '.join(there)}" if there else "no set is there yet"
+        return f"there is no requirements/{name}.txt; {known}{did_you_mean(name.removesuffix('.txt'), there)}"
 
     def _in_line(self, entries: tuple[tuple[Node, str], ...], label: str) -> RequirementSet | None:
         lines = _requirements(entries, f"'packages' of {label}", self.report)

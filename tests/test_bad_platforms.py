@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -205,6 +207,18 @@ def test_a_set_is_named_without_its_suffix(workspace: Path) -> None:
     (workspace / "requirements" / "a.txt").write_text("six\n")
     (line,) = mistakes(workspace, in_platform("requirements: [a.txt]"))
     assert line.endswith("there is no requirements/a.txt.txt; sets that there are: a, ansible, base; did you mean 'a'?")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path.name), lambda path: path.symlink_to("nowhere")],
+    ids=["folder", "fifo", "loop", "dangling"],
+)
+def test_a_set_is_a_regular_file(workspace: Path, make: Callable[[Path], None]) -> None:
+    """What stands there is told, rather than that nothing does."""
+    make(workspace / "requirements" / "odd.txt")
+    (line,) = mistakes(workspace, in_platform("requirements: [odd]"))
+    assert line.startswith("platforms.yaml:5:20: requirements/odd.txt is not a regular file")
 
 
 def test_one_mistake_is_told_once(workspace: Path) -> None:
