@@ -19,7 +19,7 @@ from typing import BinaryIO, NamedTuple
 
 from packaging.utils import NormalizedName
 
-from builders.archives import broken, opened, path_problem
+from builders.archives import broken, control_in, opened, path_problem
 from builders.coremetadata import CoreMetadata, parse_metadata
 from builders.filenames import WheelName, expand_tag, normalised_version, parse_wheel_name, same_release, split_name
 from builders.machines import COPROCESSORS, canonical_machine, machine_of
@@ -28,6 +28,7 @@ from builders.zips import Entry, read_entries, read_stream, read_text
 _SCHEMES = frozenset(("purelib", "platlib", "headers", "scripts", "data"))
 _HASHES = frozenset(("sha256", "sha384", "sha512"))
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
+_SCRIPTS = frozenset(("console_scripts", "gui_scripts"))
 _EXTENSION = re.compile(r"(?P<name>[^./]+)(?:\.[^./]+)?\.(?:so|pyd)", re.ASCII)
 
 
@@ -76,6 +77,7 @@ def read_wheel(path: Path, *, filename: str | None = None) -> WheelFile:
         purelib = _read_wheel_info(_said(file, filename, entries, f"{info}/WHEEL"), filename, claim, f"{info}/WHEEL")
         metadata = _said(file, filename, entries, f"{info}/METADATA")
         core = _check_metadata(metadata, filename, claim, f"{info}/METADATA")
+        _check_scripts(file, filename, entries.get(f"{info}/entry_points.txt"))
         record = _said(file, filename, entries, f"{info}/RECORD")
         rows = _read_record(record, filename, f"{info}/RECORD", entries)
         binaries = _check_content(file, filename, entries, rows, info)
@@ -156,6 +158,31 @@ def _check_metadata(data: bytes, filename: str, claim: WheelName, entry: str) ->
     if not same_release((core.project, core.version), (claim.project, claim.version)):
         raise broken(filename, f"it says {core.project} {core.version}, unlike the file name", entry=entry)
     return core
+
+
+def _check_scripts(file: BinaryIO, filename: str, entry: Entry | None) -> None:
+    """Entry points that become files are called by a plain name: uv refuses another one, pip strips its path.
+
+    Those of other groups are called as they like. Read without configparser, whose dialects differ between installers.
+    """
+    if entry is None or entry.directory:
+        return
+    text = read_text(file, filename, entry).decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    if control_in(text.replace("\n", "").replace("\t", "")):  # some of them end a line for some installers
+        raise broken(filename, "it has control characters in it", entry=entry.name)
+    group = ""
+    for line in text.split("\n"):
+        name = line.partition("=")[0].strip()
+        header = name[1:].partition("]")[0].strip().lower() if name.startswith("[") else ""
+        if header in _SCRIPTS or line.startswith("["):  # an indented one is a header for some, a value for others
+            group = header
+        elif group in _SCRIPTS and not name.startswith(("#", ";")) and _is_no_script(name):
+            rule = f"a script in it is called {name[:80]!r}; allowed: a name without '/', '\\' and control characters"
+            raise broken(filename, rule, entry=entry.name)
+
+
+def _is_no_script(name: str) -> bool:
+    return "/" in name or "\\" in name or name in {".", ".."} or control_in(name)
 
 
 def _read_record(data: bytes, filename: str, entry: str, entries: Container[str]) -> dict[str, _Row]:

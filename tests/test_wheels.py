@@ -219,6 +219,45 @@ def test_an_info_folder_of_another_project_is_refused(tmp_path: Path) -> None:
     assert "named after another project" in refusal(tmp_path, made.wheel_bytes(info="other-1.0.dist-info"))
 
 
+def with_entry_points(text: str) -> bytes:
+    """A good wheel but for its entry points."""
+    return made.wheel_bytes({"demo/__init__.py": b"", f"{made.INFO}/entry_points.txt": text.encode()})
+
+
+@pytest.mark.parametrize(
+    "group",
+    [
+        "[console_scripts]", "[gui_scripts]", "\ufeff[ Console_Scripts ]", "[x]\n [gui_scripts]",
+        "[console_scripts]\ndemo = demo:main\n [x]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["../../demo", "/bin/sh", "a/b", "..\\demo", "a\tb", ".."])
+def test_a_script_with_a_path_for_a_name_is_refused(group: str, name: str, tmp_path: Path) -> None:
+    """W3: what an installer would make of it depends on the installer."""
+    reason = refusal(tmp_path, with_entry_points(f"{group}\n# scripts\ngood = demo:main\n{name} = demo:main\n"))
+    assert f"{made.INFO}/entry_points.txt: a script in it is called {name!r}; allowed: " in reason
+
+
+@pytest.mark.parametrize("control", ["\x1b", "\x00", "\r", "\x1c", "\x85", "\u2028"])
+def test_entry_points_with_control_characters_are_refused(control: str, tmp_path: Path) -> None:
+    """W11: some of them end a line for some installers, so that what follows is another entry."""
+    text = f"[x]{control}[console_scripts]{control}../demo = demo:main\n"
+    assert "entry_points.txt: it has control characters in it" in refusal(tmp_path, with_entry_points(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "\n", "[console_scripts]\ndemo-1.x = demo:main\n", "[console_scripts]\r\ndemo=demo:main [extra]\r\n\r\n",
+        "[demo.types]\ntext/plain = demo:Text\n[console_scripts]\n; a/b\n# a/b\n\tdemo\t= demo:main ; a/b\n",
+        "[console_scripts]\n[demo.paths]\n/a = demo:a\n", "[gui_scripts]\nd\u00e9mo = demo:main\n",
+    ],
+)  # fmt: skip
+def test_entry_points_as_projects_ship_them_are_read(text: str, tmp_path: Path) -> None:
+    """Only those that become files need a file's name."""
+    assert reading(tmp_path, with_entry_points(text)).project == "demo"
+
+
 @pytest.mark.parametrize(
     "name", ["demo-1.0.data/lib/x", "demo-1.0.data/x", "demo-1.0.data/PURELIB/x", "x-1.0.data/data/x"]
 )
