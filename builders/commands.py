@@ -14,9 +14,10 @@ PACKED = "environment.tar"
 REQUIRES = "requires.txt"  # what a backend asks for, a line each
 CERTIFICATES = "ca.pem"  # this machine's own authorities, for a build that may reach the network
 _VENV = f'{_UV.format(verb="venv")} --no-project --python "$PYTHON" "$WORK/env"'
+# By relative names: what uv is given is read as a URL, on one line, and a host's path may hold '#' or a line break.
 _INSTALL = f"""
-{_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy {{more}} \\
-    --python "$WORK/env/bin/python" "$IN"/env/*.whl
+(cd "$IN/env" && {_UV.format(verb="pip install")} --offline --no-index --no-deps --link-mode copy {{more}} \\
+    --python "$WORK/env/bin/python" ./*.whl)
 """
 # Whatever Python's filter for archives thinks of it: it holds a link to the image's own interpreter.
 _UNPACK = """import sys, tarfile
@@ -119,9 +120,10 @@ def _unpacked(sdist: str) -> str:
 def _build(top: str) -> str:
     # From a folder of a fixed name: pip unpacks an archive below a random one, which debug information would remember.
     # Verbose: pip keeps what a compiler says to itself otherwise, and the limit on silence would end long builds.
+    # By a relative name: what follows ';' in a host's path would be read as a marker.
     return (
-        '"$WORK/env/bin/python" -m pip wheel --verbose --no-deps --no-index --no-build-isolation --no-cache-dir '
-        f'--no-input --disable-pip-version-check --wheel-dir "$OUT" "$WORK/src/"{shlex.quote(top)}\n'
+        '(cd "$WORK" && "$WORK/env/bin/python" -m pip wheel --verbose --no-deps --no-index --no-build-isolation '
+        f'--no-cache-dir --no-input --disable-pip-version-check --wheel-dir "$OUT" ./src/{shlex.quote(top)})\n'
     )
 
 

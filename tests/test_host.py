@@ -83,6 +83,18 @@ def test_a_pre_command_never_runs_on_the_host(made: tuple[Bench, Ran]) -> None:
     assert "pre-command of pure does not run on a host platform" in ran.out, ran.text
 
 
+@pytest.mark.network
+@pytest.mark.parametrize("folder", ["a#b", "a\nb", "a b;c%20[d]?'\"$x"], ids=["hash", "line", "marker"])
+def test_a_workspace_may_stand_anywhere(tmp_path: Path, folder: str) -> None:
+    """On a host a job's paths begin with the workspace's, whatever pip and uv would read into them."""
+    bench = Bench(root=tmp_path / folder)
+    make_sdist(bench.root / "vendor", "pure")
+    declare(bench, "pure", sandbox="none")
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert bench.flat("this-machine") == ["pure-1.0-py3-none-any.whl"]
+
+
 def test_a_set_of_wheels_needs_no_leave(bench: Bench) -> None:
     """Without `sandbox: none`, wheels are taken as they are where nothing of theirs is to be run."""
     make_wheel(bench.root / "vendor", "good")
