@@ -15,7 +15,7 @@ from builders.jobs import Executor, Input, Job
 from builders.platforms import Platform
 
 _INSIDE = Path(__file__).parent / "inside"
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "386": "i686", "i386": "i686", "arm/v7": "armv7l"}
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "i386": "i686", "arm/v7": "armv7l"}
 # "2.36", or "2.20-2014.11" of a vendor; some say nothing
 _LIBC_VERSION = re.compile(r"(([0-9]{1,9})(\.([0-9]{1,9}).*)?)?")
 

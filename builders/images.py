@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 REPOSITORY = "wheelyard"
 _RECIPE = 2  # of how an image is prepared: to be raised with it, or what was prepared otherwise is found again
 UV_IN_IMAGE = "/opt/wheelyard/uv"
+_ENGINES_WORD = {"i386": "386"}  # for an architecture, where it is another than ours
 _CA_FOLDER = "/run"
 _CA_NAME = "wheelyard-ca.pem"
 _WRAPPER = f'env "$@"; code=$?; rm -f {_CA_FOLDER}/{_CA_NAME}; exit $code'
@@ -36,7 +37,7 @@ def base_image(engine: Engine, reference: str, arch: str) -> str:
         image = _image(engine, reference)
         if image is None:
             image = _pull(engine, reference, f"linux/{arch}" if arch else None)
-        elif arch and image.attrs["Architecture"] != arch.partition("/")[0]:
+        elif arch and image.attrs["Architecture"] != _ENGINES_WORD.get(arch, arch.partition("/")[0]):
             image = _pull_other(engine, reference, image, arch)
         return str(image.id)
 

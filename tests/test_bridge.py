@@ -26,8 +26,9 @@ from doit import create_after
 from builders import bridge
 from builders.bridge import guarded
 from builders.errors import BuildError, ConfigurationError
-from builders.progress import PlatformState, Progress, Summary
+from builders.progress import Progress
 from builders.stopping import at_stop
+from builders.summary import PlatformState, Summary
 
 BAD = os.environ.get("BAD", "")
 PROGRESS = Progress()
