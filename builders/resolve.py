@@ -55,7 +55,7 @@ class Request:
         """Whose pages will be asked for whatever comes out; what a marker may leave out is not among them."""
         found = set()
         for text in self.requirements:
-            with suppress(InvalidRequirement):  # a backend may ask for anything; uv says what is wrong with it
+            with suppress(InvalidRequirement, RecursionError):  # uv says what is wrong with it
                 asked = Requirement(text)
                 if not (asked.marker or asked.url):
                     found.add(canonicalize_name(asked.name))
