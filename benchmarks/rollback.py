@@ -7,6 +7,7 @@ system that has just given up thousands of files is slow to take in as many for 
 from __future__ import annotations
 
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,8 +40,12 @@ class Rolled:
 
 
 def thousand_wheels(folder: Path, times: int) -> Rolled:
-    """Two generations that the program itself published; forth first, as going back takes files away."""
-    first, second = _two_generations(folder / "rollback")
+    """Two generations that the program itself published; forth first, as going back takes files away.
+
+    Each time in a folder of its own: a workspace that went back and forth is another one.
+    """
+    (folder / "rollback").mkdir(parents=True, exist_ok=True)
+    first, second = _two_generations(Path(tempfile.mkdtemp(dir=folder / "rollback")))
     forth = [_copy(first, f"forth-{turn}") for turn in range(times + 1)]
     back = [_copy(second, f"back-{turn}") for turn in range(times + 1)]
     time.sleep(1)  # a page that is not older than the manifest, by the file system's clock, is read again
@@ -65,7 +70,7 @@ def _figures(name: str, turns: list[Callable[[], float]]) -> Figures:
 
 def _copy(workspace: Workspace, name: str) -> Workspace:
     root = workspace.root.with_name(name)
-    shutil.copytree(workspace.root, root, symlinks=True, dirs_exist_ok=True)
+    shutil.copytree(workspace.root, root, symlinks=True)
     return Workspace(root=root)
 
 
