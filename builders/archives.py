@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from builders.errors import ArchiveError
+from builders.terminal import visible
 
 MAX_ENTRIES = 100_000
 """Members of one archive. The largest real wheel tried (ansible) has 21,488."""
@@ -45,11 +46,6 @@ class Member:
     size: int
     mtime: int
     target: str = ""
-
-
-def visible(text: str) -> str:
-    """The text with everything that a terminal would act on written as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def broken(archive: str, rule: str, *, entry: str = "") -> ArchiveError:

@@ -21,7 +21,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import ArchiveError, UpstreamError
 from builders.filenames import parse_sdist_name, project_of_wheel
-from builders.urls import Url, visible
+from builders.terminal import visible
+from builders.urls import Url
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "application/vnd.pypi.simple.v1+html"

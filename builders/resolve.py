@@ -24,8 +24,9 @@ from builders.gateway import Gateway
 from builders.jobs import Executor, Input, Job, Network
 from builders.pages import IndexFile, Status
 from builders.platforms import Limits
+from builders.terminal import visible
 from builders.upstreams import is_lasting
-from builders.urls import hide, visible
+from builders.urls import hide
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock

@@ -5,19 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import re
 import threading
 from collections.abc import Mapping
 from typing import TextIO
 
 # C0 and C1 controls, DEL, lone surrogates, and the marks that reorder or hide what a person reads.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 _PLAINER = str.maketrans({"→": "->", "·": "-", "…": "...", "×": "x", "━": "-", "╸": "-", "╺": "-"})  # noqa: RUF001
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    r"""Return text with each control character written out, as in `\x1b`; with `lines`, line breaks and tabs stay."""
-    return _UNSAFE.sub(lambda found: found[0] if lines and found[0] in "\n\t" else _written_out(found[0]), text)
+    r"""Return text with all that a terminal would act on written out (`\x1b`); with `lines`, breaks and tabs stay."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or (lines and c in "\n\t") else _written_out(c) for c in text)
 
 
 def _written_out(character: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, unquote_to_bytes, urljoin, urlsplit, urlunsplit
 
 from builders.errors import UpstreamError
+from builders.terminal import visible
 
 HIDDEN = "***"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -190,11 +191,6 @@ def hide(text: str) -> str:
     query, hash_mark, fragment = query.partition("#")
     shown = head + mark + _QUERY_VALUE.sub(rf"\1\2{HIDDEN}", query) + hash_mark + fragment
     return visible(shown)[:300]
-
-
-def visible(text: str) -> str:
-    """The text with control characters spelled out, so that it moves no cursor and breaks no line."""
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 
 class Credentials:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
+from builders.terminal import visible
+
 T = TypeVar("T")
 
 _DEEPEST = 12  # levels of nesting; the grammar has six
@@ -36,11 +38,6 @@ class Mistake:
 
     def __str__(self) -> str:
         return visible(f"{self.file}:{self.line}:{self.column}: {self.text}")
-
-
-def visible(text: str) -> str:
-    """The same text, with control characters and the like as escapes: what a terminal would act on is only seen."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def quoted(text: str, *, limit: int = 60) -> str:

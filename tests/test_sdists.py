@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from builders.archives import EARLIEST, LATEST, visible
+from builders.archives import EARLIEST, LATEST
 from builders.errors import ArchiveError
 from builders.sdists import LEGACY_BACKEND, LEGACY_REQUIRES, Sdist, read_sdist
+from builders.terminal import visible
 from tests import archive_makers as made
 from tests.archive_cases import BAD_NAMES, BAD_SDISTS
 from tests.archive_makers import TOP, member

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.archives import visible
 from builders.errors import ArchiveError
 from builders.filenames import parse_wheel_name
+from builders.terminal import visible
 from builders.wheels import WheelFile, check_identity, check_machine, read_wheel
 from index.model import Entry
 from index.names import checked_wheels
