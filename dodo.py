@@ -169,13 +169,15 @@ def begin(selected: frozenset[str]) -> None:
     """The workspace is ours. Only a run that goes on to the wheels fetches and builds them while it still locks."""
     YARD.sweep()
     YARD.goes_on = any(name.partition(":")[0] == "platforms" for name in selected)
-    TREE.comes_last = "index" in selected
+    names = {one.name for one in WORKSPACE.platforms}
+    named = {name.partition(":")[2] for name in selected if name.startswith("platforms:")}
+    TREE.expected = frozenset(names if selected & {"platforms", "index"} else named)
 
 
 def complete(platform: Platform) -> None:
     """A platform has all its wheels: the tree gets them."""
     RUN.complete(platform)
-    TREE.publish(may_wait=TREE.comes_last)
+    TREE.publish(may_wait=True)
 
 
 def upgrade(package: list[str]) -> None:
@@ -265,7 +267,7 @@ class Tree:
 
     def __init__(self) -> None:
         self.decisions: tuple[str, ...] = ()
-        self.comes_last = False  # whether this run publishes once more when all platforms have come to their end
+        self.expected: frozenset[str] = frozenset()  # platforms that this run brings to their end
         self._kept = YARD.folder / "published.json"
         self._memo = YARD.folder / "published.memo"
 
@@ -291,9 +293,11 @@ class Tree:
         )
 
     def unknown(self, completed: Sequence[pipeline.Completed]) -> list[str]:
-        """Platforms that public/ has, and of which the workspace has no word: it was lost, or is another one."""
+        """Platforms that were published, and of which the workspace has no word: it was lost, or is another one."""
         names = {path.parents[1].name for path in PUBLIC.glob("*/simple/index.html")}
-        return sorted(names - {"simple"} - {one.name for one in completed})
+        names -= {"simple", *(one.name for one in completed)}
+        said = (PUBLIC / "manifest.json").read_bytes() if names and (PUBLIC / "manifest.json").is_file() else b""
+        return sorted(name for name in names if f'"{name}/simple/index.html":'.encode() in said)
 
     def distrust(self) -> None:
         """The next publication looks at every byte."""
@@ -310,9 +314,13 @@ class Tree:
             completed = pipeline.all_completed(YARD)
             if not (PUBLIC.exists() or completed) or (self._is(completed) and not take_away):
                 return
-            if (unknown := self.unknown(completed)) and not take_away:
-                if may_wait and set(unknown) <= {one.name for one in WORKSPACE.platforms}:
-                    return
+            unknown = [] if take_away else self.unknown(completed)
+            if unknown and may_wait and self.expected.issuperset(unknown):
+                return
+            if unknown and RUN.skipped.keys() >= set(unknown):
+                YARD.progress.note("public", f"stays as it is: it has {', '.join(unknown)}, which was skipped")
+                return
+            if unknown:
                 raise _unknown(unknown)
             with YARD.progress.during("public", "PUBLISH"):
                 try:
@@ -352,8 +360,8 @@ class Tree:
 def _unknown(names: Sequence[str]) -> PublishError:
     return PublishError(
         f"public/ has {', '.join(names)}, of which this workspace knows nothing: was .wheelyard/ removed?",
-        hint="public/ stays as it is until `doit` has made again what platforms.yaml names; "
-        "`doit prune` takes out what it does not name",
+        hint="public/ stays as it is until `doit` has made again what platforms.yaml names. What cannot be made again: "
+        "take it out of platforms.yaml, and `doit prune` takes it out of public/",
     )
 
 

@@ -61,21 +61,29 @@ mkdir "$WORK/src"
     "$IN/sdist/"{sdist} "$WORK/src"
 """
 # As people install: behind the standard library, before the system's packages, .pth files heeded. In a virtual
-# environment where Python can make one: a host's own packages are neither asked nor needed, its pip least.
+# environment where Python can make one: a host's own packages are neither asked nor needed, its pip least. A Python
+# that can make none and is in one itself has no place of the user's: there a folder before all others has to do.
 PROVE = """
 mkdir -p "$HOME"
 export PIP_CONFIG_FILE=/dev/null PYTHONDONTWRITEBYTECODE=1
+ADDED=
 if "$PYTHON" -m venv "$WORK/clean" > /dev/null 2>&1; then
-    PYTHON="$WORK/clean/bin/python" WHERE=
+    PYTHON="$WORK/clean/bin/python"
+    set --
+elif "$PYTHON" -c 'import site, sys; sys.exit(not site.ENABLE_USER_SITE)'; then
+    export PYTHONUSERBASE="$WORK/site" PIP_BREAK_SYSTEM_PACKAGES=1
+    set -- --user --ignore-installed
 else
-    export PYTHONUSERBASE="$WORK/site" PIP_BREAK_SYSTEM_PACKAGES=1 WHERE="--user --ignore-installed"
+    ADDED="$WORK/site"
+    set -- --target "$ADDED"
 fi
 if ! "$PYTHON" -m pip --version; then
     echo "the platform has no pip to prove with: install pip or venv in its pre-command, or say prove: false"
     exit 1
 fi
 "$PYTHON" -m pip --disable-pip-version-check --no-cache-dir install --no-index --find-links "$IN/wheels" \\
-    --no-compile --no-warn-script-location $WHERE -r "$IN/requirements.txt"
+    --no-compile --no-warn-script-location "$@" -r "$IN/requirements.txt"
+if [ -n "$ADDED" ]; then export PYTHONPATH="$ADDED"; fi
 "$PYTHON" -m pip --disable-pip-version-check check
 "$PYTHON" "$IN/imports.py" "$IN/modules.txt" "$OUT/failed.json"
 """

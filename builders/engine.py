@@ -29,8 +29,8 @@ STEP_LABEL = "wheelyard.step"
 GATEWAY_NETWORK = "wheelyard-gateway"
 
 _Filters = dict[str, str | list[str] | bool]
-_UNTIL_CONNECTED = 60  # seconds that the engine may take for an answer, at first
-_UNTIL_ANSWERED = 1800  # and then: to commit or pull an image of many gigabytes is one call
+_PATIENCE = 120  # seconds that the engine may take for an answer
+_UNTIL_KEPT = 3600  # seconds: to keep a container of many gigabytes as an image is one call
 
 
 class Engine:
@@ -54,11 +54,10 @@ class Engine:
         import requests
 
         try:
-            client = docker.from_env(timeout=_UNTIL_CONNECTED, max_pool_size=64, use_ssh_client=True)
+            client = docker.from_env(timeout=_PATIENCE, max_pool_size=64, use_ssh_client=True)
             client.ping()
         except (docker.errors.DockerException, requests.exceptions.RequestException, OSError) as error:
             raise _unreachable(error) from error
-        client.api.timeout = _UNTIL_ANSWERED
         with asking("to list containers"):
             self._reap(client)
         return client
@@ -82,6 +81,16 @@ class Engine:
                 yield container
             finally:
                 _remove(container)
+
+    def keep(self, container: Container, **options: Any) -> str:
+        """The id of the image that a container becomes."""
+        import docker
+
+        client = docker.from_env(timeout=_UNTIL_KEPT, use_ssh_client=True)
+        try:
+            return str(client.containers.get(container.id or "").commit(**options).id)
+        finally:
+            client.close()
 
     @cached_property
     def _gateway(self) -> tuple[str, str]:
@@ -126,8 +135,9 @@ def asking(what: str) -> Iterator[None]:
 def _remove(container: Container) -> None:
     """One that somebody else is just removing is no error; what stays for another reason is reaped by a later run."""
     import docker
+    import requests
 
-    with suppress(docker.errors.APIError):
+    with suppress(docker.errors.APIError, requests.exceptions.RequestException):
         container.remove(force=True, v=True)
 
 

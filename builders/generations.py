@@ -257,7 +257,8 @@ def unreadable(yard: Yard) -> list[str]:
 def let_go(yard: Yard) -> list[str]:
     """Take out of what is complete all that has no record any more and no plan makes again; a line for each platform.
 
-    Without it, what was damaged and is asked for by nobody would keep every platform from being published.
+    Without it, what was damaged and is asked for by nobody would keep every platform from being published. What a
+    published set asks for stays: a set is whole, or it is not published.
     """
     plans = [plan for platform in yard.workspace.platforms if (plan := kept_plan(yard, platform))]
     there = yard.store.finished().union(step.fingerprint for plan in plans for step in plan.steps)
@@ -265,12 +266,10 @@ def let_go(yard: Yard) -> list[str]:
     for name in completed_names(yard):
         with suppress(StoreError):  # `unreadable` says so
             platform = completed_platform(yard, name)
-            gone = set(platform.steps()) - there if platform else set()
+            gone = set(platform.wheels).difference(there, _asked(platform)) if platform else set()
             if platform and gone:
                 lines.append(f"{name}: {len(gone)} of its wheels are lost, asked for by nobody, and leave the tree")
-                sets = tuple((one, tuple(f for f in wheels if f in there)) for one, wheels in platform.sets)
-                wheels = tuple(f for f in platform.wheels if f in there)
-                keep_completed(yard, replace(platform, wheels=wheels, sets=sets))
+                keep_completed(yard, replace(platform, wheels=tuple(f for f in platform.wheels if f not in gone)))
     return lines
 
 

@@ -97,7 +97,7 @@ def _make(engine: Engine, base: str, pre_command: str, env: tuple[tuple[str, str
         if bundle:
             container.put_archive(_CA_FOLDER, _one_file(_CA_NAME, bundle.read_bytes()))
         _run_to_end(container, pre_command, log)
-        return str(container.commit(repository=REPOSITORY, tag=key, changes=['CMD ["/bin/sh"]']).id)
+        return engine.keep(container, repository=REPOSITORY, tag=key, changes=['CMD ["/bin/sh"]'])
 
 
 def tooled_image(engine: Engine, image: str, uv: Path) -> str:
@@ -108,7 +108,7 @@ def tooled_image(engine: Engine, image: str, uv: Path) -> str:
             return str(kept.id)
         with engine.container(image, label="uv", command=["/bin/sh"]) as container:
             container.put_archive("/", _one_file(UV_IN_IMAGE.lstrip("/"), uv.read_bytes(), mode=0o755))
-            return str(container.commit(repository=f"{REPOSITORY}-tools", tag=key).id)
+            return engine.keep(container, repository=f"{REPOSITORY}-tools", tag=key)
 
 
 def _run_to_end(container: Container, pre_command: str, log: Path) -> None:

@@ -14,7 +14,7 @@ from builders.yaml_nodes import Key, Kind, Node, Report, choice, listing, matchi
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9])?"
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*"
 
 
@@ -63,7 +63,7 @@ def _url_problem(node: Node, schemes: tuple[str, ...]) -> str:
 
 def _site_problem(site: str) -> str:
     """What is wrong with host and port."""
-    match = re.fullmatch(rf"(\[[0-9A-Fa-f:.]+\]|{_HOST})(?::([0-9]+))?", site)
+    match = re.fullmatch(rf"(\[[0-9A-Fa-f:.]+\]|{_HOST}\.?)(?::([0-9]+))?", site)
     if not match or (site.startswith("[") and not _is_ipv6(match[1][1:-1])):
         return "names no host that can be asked; allowed: scheme, host, port and a plain path"
     if match[2] and not (len(match[2]) <= 5 and 1 <= int(match[2]) <= 65535):

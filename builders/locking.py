@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os.path import relpath
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from builders.errors import ResolutionError
 from builders.lock import Lock, LockedPackage, parse_lock, read_lock, render_lock
 from builders.pages import IndexFile
 from builders.plan import Ground
-from builders.promises import first_seen, held_to_hashes, refuse_replaced
+from builders.promises import fetched, held_to_hashes, locked, refuse_replaced
 from builders.requirements import RequirementSet
 from builders.resolve import Place, Request, Resolved, resolve
 from builders.sdists import Sdist
@@ -53,6 +54,10 @@ class Locker:
         self._ground = ground
         self._upgrade = upgrade
         self.folder = yard.workspace.root / "locks" / ground.platform.name
+
+    @cached_property
+    def _fetched(self) -> dict[str, set[str]]:
+        return fetched(self._yard.store)
 
     @property
     def upgrading(self) -> bool:
@@ -147,7 +152,7 @@ class Locker:
             for key, request in requests.items()
             if isinstance(answer := answers[request.key], Resolved)
         }
-        seen = first_seen(self._yard.store, self.folder.parent)
+        seen = self._fetched, locked(self.folder.parent)
         for text in texts.values():
             refuse_replaced(text, seen, self._upgrade if isinstance(self._upgrade, tuple) else ())
         return texts

@@ -44,7 +44,7 @@ _TEXTS = {f"data-{name}": name for name in ("requires-python", "upload-time", "y
 _PAIRS = {f"data-{name}": name for name in ("core-metadata", "dist-info-metadata")}
 # What an index writes above the files of a project, also where there are none; and what only leads to another page.
 _HEADING = re.compile(r"<(?:title|h1)\b[^<>]*>([^<]*)", re.IGNORECASE)
-_INDEX_WORDS = re.compile(r"\b(links for|simple index|index of)\b", re.IGNORECASE)
+_INDEX_WORDS = re.compile(r"\b(links for|simple index|index of|directory listing for)\b", re.IGNORECASE)
 _HTML = re.compile(r"<(!doctype html|html)\b", re.IGNORECASE)
 _LEADS_ON = re.compile(r"<(script|i?frame)\b|http-equiv *= *[\"']?refresh", re.IGNORECASE)
 _REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
@@ -134,7 +134,7 @@ def parse_page(
             f"{url} answers with {visible(kind)[:80] or 'no content type'}, which is not a page of a simple index"
         )
     listing = _gather(entries, base, url, project, rule)
-    if not entries and kind != JSON_TYPE:
+    if kind != JSON_TYPE and (listing.foreign or not entries):
         listing = replace(listing, foreign=not _is_empty_index(body.decode("utf-8", errors="replace"), project))
     return replace(listing, files=tuple(replace(file, status=status) for file in listing.files)) if status else listing
 
@@ -209,15 +209,16 @@ def _check_name(entry: _Entry, filename: str, project: NormalizedName | None) ->
 def _bears_name(entry: _Entry, project: NormalizedName | None) -> bool:
     """Whether it is a file of the project by its looks: an egg or an installer is, though nobody can use it."""
     name = unquote(re.split("[?#]", entry.link, maxsplit=1)[0].rpartition("/")[2])
-    return re.match(rf"{re.escape(project or '')}-v?[0-9]", canonicalize_name(name)) is not None
+    return canonicalize_name(name).startswith(f"{project or ''}-")
 
 
 def _is_empty_index(text: str, project: NormalizedName | None) -> bool:
-    """Whether HTML without a link is PEP 503's page of a project without files: by meta, heading, or all blank."""
+    """Whether HTML without a file is an index's or a folder's of a project without any: by meta, heading, or blank."""
     if "pypi:repository-version" in text:
         return True
     headings = [unescape(heading).strip() for heading in _HEADING.findall(text)]
-    if any(_INDEX_WORDS.search(heading) or canonicalize_name(heading) == project for heading in headings):
+    names = {canonicalize_name(heading.rstrip("/").rpartition("/")[2]) for heading in headings}
+    if project in names or any(map(_INDEX_WORDS.search, headings)):
         return True
     blank = not re.sub(r"<[^<>]*>", "", text).strip()
     return blank and _HTML.search(text) is not None and _LEADS_ON.search(text) is None

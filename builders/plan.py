@@ -61,19 +61,25 @@ class Plan:
 
 def moved(before: Plan, after: Plan) -> list[str]:
     """What a new lock changed, a line for each project, `cffi 1.17.1 → 2.0.0`. There may be none, or several."""
-    old, new = _versions(before), _versions(after)
+    old, new = _files(before), _files(after)
     return [
-        f"{project} {' '.join(old.get(project, ['(none)']))} → {' '.join(new.get(project, ['(none)']))}"
+        f"{project} {_versions(old.get(project))} → {_versions(new.get(project))}"
+        + ("  (another file)" if _versions(old.get(project)) == _versions(new.get(project)) else "")
         for project in sorted(old.keys() | new.keys())
         if old.get(project) != new.get(project)
     ]
 
 
-def _versions(plan: Plan) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
+def _files(plan: Plan) -> dict[str, set[tuple[str, str]]]:
+    """(version, sha256) by project."""
+    found: dict[str, set[tuple[str, str]]] = {}
     for step in plan.steps:
-        found.setdefault(step.project, set()).add(step.version)
-    return {project: sorted(versions) for project, versions in found.items()}
+        found.setdefault(step.project, set()).add((step.version, step.file.sha256))
+    return found
+
+
+def _versions(files: set[tuple[str, str]] | None) -> str:
+    return " ".join(sorted({version for version, _ in files or ()})) or "(none)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

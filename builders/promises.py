@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
@@ -11,7 +12,7 @@ from urllib.parse import unquote
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from builders.errors import ResolutionError
+from builders.errors import ResolutionError, StoreError
 from builders.lock import Lock, LockedFile, LockedPackage
 from builders.pages import projects_of
 from builders.requirements import RequirementSet
@@ -76,25 +77,38 @@ def _files(package: LockedPackage) -> list[LockedFile]:
     return [*([package.sdist] if package.sdist else []), *package.wheels]
 
 
-def first_seen(store: Store, locks: Path) -> dict[str, str]:
-    """File name → sha256 of all that stands in a lock, or was fetched."""
-    found = {file.filename: file.sha256 for file in store.needed_records(store.finished()).values() if not file.built}
-    for path in sorted(locks.glob("**/*.pylock.toml")):
-        found.update(_named(path.read_text(encoding="utf-8", errors="replace")))
+def fetched(store: Store) -> dict[str, set[str]]:
+    """File name → each sha256 of what was ever fetched; what cannot be read any more says nothing."""
+    found: dict[str, set[str]] = {}
+    for fingerprint in store.finished():
+        with suppress(StoreError):
+            record = store.record(fingerprint)
+            if record and not record.built:
+                found.setdefault(record.filename, set()).add(record.sha256)
     return found
 
 
-def refuse_replaced(text: str, seen: Mapping[str, str], accepted: Iterable[str] = ()) -> None:
+def locked(locks: Path) -> dict[str, set[str]]:
+    """File name → each sha256 of what stands in a lock of any platform."""
+    found: dict[str, set[str]] = {}
+    for path in locks.glob("**/*.pylock.toml"):
+        with suppress(OSError):  # another platform takes away what it does not need any more
+            for name, sha256 in _named(path.read_text(encoding="utf-8", errors="replace")).items():
+                found.setdefault(name, set()).add(sha256)
+    return found
+
+
+def refuse_replaced(text: str, seen: Sequence[Mapping[str, set[str]]], accepted: Iterable[str] = ()) -> None:
     """ResolutionError where a new lock has other bytes under a name that is known; `accepted` are projects' names.
 
     An index never changes a file under its name: whoever does it may want to do harm.
     """
     trusted = {canonicalize_name(name) for name in accepted}
-    replaced = [
-        f"{name}\n    was sha256 {seen[name]}\n    now sha256 {sha256}"
-        for name, sha256 in _named(text).items()
-        if seen.get(name, sha256) != sha256 and trusted.isdisjoint(projects_of(name))
-    ]
+    replaced = []
+    for name, sha256 in _named(text).items():
+        known = set().union(*(one.get(name, ()) for one in seen))
+        if known and sha256 not in known and trusted.isdisjoint(projects_of(name)):
+            replaced.append(f"{name}\n    was sha256 {', '.join(sorted(known))}\n    now sha256 {sha256}")
     if replaced:
         raise ResolutionError(
             "other bytes stand upstream under a name that is known\n  " + "\n  ".join(replaced),

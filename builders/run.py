@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from builders import pipeline
 from builders.errors import BuildError, ConfigurationError, EngineError, StoreError, WheelyardError
 from builders.plan import Plan, Step, moved
-from builders.platforms import Platform
+from builders.platforms import Platform, Workspace
 from builders.yard import Yard
 
 if TYPE_CHECKING:
     from builders.locking import Upgrade
+
+
+_NAME = re.compile(r'^name = "([^"]+)"$', re.MULTILINE)  # in a lock
 
 
 class Run:
@@ -45,7 +50,7 @@ class Run:
         """Look at every platform again, and lock it anew: lines on what moved, and on what went wrong."""
         kept = {one.name: pipeline.kept_plan(self.yard, one) for one in self.yard.workspace.platforms}
         if isinstance(upgrade, tuple):
-            _refuse_unlocked(upgrade, kept.values())
+            _refuse_unknown(upgrade, self.yard.workspace, kept.values())
         lines: list[str] = []
         failed: list[str] = []
         for platform in self.yard.workspace.platforms:
@@ -57,7 +62,7 @@ class Run:
                 continue
             before, after = kept[platform.name], self.plans.get(platform.name)
             if platform.name in self.skipped:
-                lines.append(f"{platform.name}  skipped: {self.skipped[platform.name]}")
+                self.yard.progress.note(platform.name, f"skipped: {self.skipped[platform.name]}")
             elif before and after:
                 lines += [f"{platform.name}  {line}" for line in moved(before, after)]
             elif after:
@@ -160,16 +165,21 @@ class Run:
         self.skipped[platform.name] = error.reason
 
 
-def _refuse_unlocked(names: Iterable[str], plans: Iterable[Plan | None]) -> None:
-    """A name that no lock has moves nothing: most likely it is misspelt."""
+def _refuse_unknown(names: Iterable[str], workspace: Workspace, plans: Iterable[Plan | None]) -> None:
+    """A name that no plan, lock or set has moves nothing: most likely it is misspelt."""
     from packaging.utils import canonicalize_name
 
     from builders.yaml_nodes import did_you_mean
 
-    known = {step.project for plan in plans if plan for step in plan.steps}
+    known = {str(step.project) for plan in plans if plan for step in plan.steps}
+    for path in (workspace.root / "locks").glob("**/*.pylock.toml"):
+        with suppress(OSError):
+            known.update(_NAME.findall(path.read_text(encoding="utf-8", errors="replace")))
+    asked = {line for platform in workspace.platforms for one in platform.sets for line in one.requirements}
+    known.update(canonicalize_name(re.split(r"[^A-Za-z0-9._-]", line, maxsplit=1)[0]) for line in asked)
     unknown = [name for name in names if canonicalize_name(name) not in known]
-    if known and unknown:
+    if unknown:
         raise ConfigurationError(
-            "\n".join(f"no lock names {name!r}{did_you_mean(name, sorted(known))}" for name in unknown),
+            "\n".join(f"nothing asks for {name!r}{did_you_mean(name, sorted(known))}" for name in unknown),
             hint="nothing was moved",
         )

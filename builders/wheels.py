@@ -29,6 +29,7 @@ _SCHEMES = frozenset(("purelib", "platlib", "headers", "scripts", "data"))
 _HASHES = frozenset(("sha256", "sha384", "sha512"))
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _SCRIPTS = frozenset(("console_scripts", "gui_scripts"))
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _EXTENSION = re.compile(r"(?P<name>[^./]+)(?:\.[^./]+)?\.(?:so|pyd)", re.ASCII)
 
 
@@ -168,7 +169,7 @@ def _check_scripts(file: BinaryIO, filename: str, entry: Entry | None) -> None:
     if entry is None or entry.directory:
         return
     text = read_text(file, filename, entry).decode("utf-8-sig", "replace").replace("\r\n", "\n")
-    if control_in(text.replace("\n", "").replace("\t", "")):  # some of them end a line for some installers
+    if _CONTROLS.search(text):  # some of them end a line for some installers
         raise broken(filename, "it has control characters in it", entry=entry.name)
     group = ""
     for line in text.split("\n"):

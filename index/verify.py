@@ -198,7 +198,7 @@ def _copied_link(tree: _Tree, path: str, allowed: list[Any]) -> bool:
 def _readable(tree: _Tree) -> None:
     """Whoever may read the manifest may read all the rest: a web server answers 403 for what is hidden from it."""
     readers = (_mode(tree.public / MANIFEST) or 0) & 0o444
-    for paths, wanted in ((tree.files, readers), ({".", *tree.folders}, readers | readers >> 2)):
+    for paths, wanted in ((tree.files, readers), (tree.folders, readers | readers >> 2)):
         for path in paths:
             mode = _mode(tree.public / path)
             if mode is not None and ~mode & wanted:

@@ -121,6 +121,24 @@ def test_what_nobody_asks_for_any_more_is_damaged(mine: Bench, way: str) -> None
     assert "have left the store" in refused(mine.doit("rollback", "--to", "2")).out
 
 
+def test_what_a_published_set_asks_for_is_never_let_go(mine: Bench) -> None:
+    """Where the lock has moved on and the wheel is damaged, the set stays whole: published as it was, or not at all."""
+    before = contents(mine.root / "public")
+    declare(mine, here=["alpha==2.0", "beta"])
+    done(mine.doit("lock:here"))
+    store = mine.root / ".wheelyard"
+    [record] = [path for path in (store / "records").iterdir() if name("alpha", "3.0").encode() in path.read_bytes()]
+    record.unlink()
+    assert "leave the tree" not in mine.doit("verify").out
+    assert "missing from the store" in refused(mine.doit("prune")).out
+    assert contents(mine.root / "public") == before
+    assert "`doit verify` lets go of" in refused(mine.doit()).out
+    assert "1 of its wheels are lost, asked for by nobody" in refused(mine.doit("verify")).out
+    done(mine.doit())
+    assert "alpha==2.0" in (mine.root / "public/here/packages.txt").read_text()
+    assert_whole(mine)
+
+
 def test_a_damaged_blob_is_mended_from_the_tree(mine: Bench) -> None:
     """Where the tree has a copy of its own, the bytes that nobody could fetch again come from there."""
     before = contents(mine.root / "public")
@@ -134,6 +152,16 @@ def test_a_damaged_blob_is_mended_from_the_tree(mine: Bench) -> None:
     assert_whole(mine)
     done(mine.doit())
     assert contents(mine.root / "public") == before
+
+
+def test_a_folder_of_somebody_else_is_no_platform(mine: Bench) -> None:
+    """doit leaves alone what it did not make, whatever it looks like."""
+    (mine.root / "public/mine/simple").mkdir(parents=True)
+    (mine.root / "public/mine/simple/index.html").write_text("mine")
+    declare(mine, here=["alpha==2.0", "beta"])
+    done(mine.doit())
+    done(mine.doit("prune"))
+    assert (mine.root / "public/mine/simple/index.html").read_text() == "mine"
 
 
 def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
@@ -159,7 +187,7 @@ def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
     declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
     done(mine.doit())
     shutil.rmtree(mine.root / ".wheelyard")
-    done(mine.doit())
+    done(mine.doit("platforms"))
     assert {"here", "there"} <= {path.name for path in (mine.root / "public").iterdir()}
     assert_whole(mine)
 

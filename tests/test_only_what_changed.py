@@ -190,7 +190,7 @@ def test_an_upgrade_of_what_no_lock_names(bench: Bench) -> None:
     before = locks(bench)
     ran = bench.doit("upgrade", "--package", "gama")
     assert ran.code != 0
-    assert "no lock names 'gama'; did you mean 'gamma'?" in ran.out, ran.text
+    assert "nothing asks for 'gama'; did you mean 'gamma'?" in ran.out, ran.text
     assert locks(bench) == before
 
 

@@ -252,6 +252,10 @@ def test_what_is_no_page_is_said(body: bytes, kind: str, said: str) -> None:
     [
         ('<h1>Hotel WiFi</h1><a href="/accept">Accept</a>', True),
         ('<a href="/login?next=/simple/foo-1.0.zip">Log in</a><a href="https://other.example/simple/foo/">x</a>', True),
+        ('<title>Index of /foo/</title><h1>Index of /foo/</h1><a href="../">../</a>', False),
+        ('<title>Directory listing for /foo/</title><ul><li><a href="README">README</a></li></ul>', False),
+        ('<title>foo/</title><a href="?sort=name">Name</a><a href="../">..</a>', False),
+        ('<p><a href="foo-latest.tar.gz">foo-latest.tar.gz</a></p>', False),
         ('<a href="bar-1.0.zip">bar-1.0.zip</a>', True),
         ("<!DOCTYPE html><html><head><script src=/app.js></script></head><body></body></html>", True),
         ('<html><head><meta http-equiv="refresh" content="0; url=/portal"></head></html>', True),

@@ -85,6 +85,7 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
         declare(bench, "demo", upstream={"url": index.url})
         assert bench.doit().code == 0
         kept = contents(bench.root / "locks"), contents(bench.root / "public")
+        first = (bench.root / "locks/here/packages.pylock.toml").read_text()
         del index.pages["demo"]
         index.add("demo", after.name, after.read_bytes())
         declare(bench, "demo", "other", upstream={"url": index.url})
@@ -93,7 +94,12 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
             assert f"was sha256 {sha(before)}" in ran.out, ran.text
             assert f"now sha256 {sha(after)}" in ran.out, ran.text
             assert (contents(bench.root / "locks"), contents(bench.root / "public")) == kept
-        assert bench.doit("upgrade", "--package", "demo").code == 0
+        ran = bench.doit("upgrade", "--package", "demo")
+        assert ran.code == 0, ran.text
+        assert "here  demo 1.0 → 1.0  (another file)" in ran.out, ran.text
+        (bench.root / "locks/aa/packages.pylock.toml").parent.mkdir()
+        (bench.root / "locks/aa/packages.pylock.toml").write_text(first)  # of a platform that is no more
+        declare(bench, "other", "demo", upstream={"url": index.url})
         ran = bench.doit()
     assert ran.code == 0, ran.text
     assert sha(after) in (bench.root / "public/here/packages.txt").read_text()
