@@ -13,6 +13,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -240,8 +241,8 @@ def show_generations() -> None:
 
 def rollback(to: int | None) -> None:
     """The tree as it was; the next doit goes forward again, unless requirements and locks went back as well."""
-    one = generations.roll_back(YARD, to)
-    TREE.publish(take_away=True)
+    with TREE.taking_away():
+        one = generations.roll_back(YARD, to)
     _answer(f"public/ is generation {one.like or one.number} again")
 
 
@@ -255,8 +256,8 @@ def prune(keep: int, dry_run: bool) -> None:
     for line in (*(f"platform {name}  this workspace does not know it" for name in unknown), *pruned.lines):
         _answer(f"{verb}  {line}")
     if not dry_run:
-        generations.forget(YARD, pruned)
-        TREE.publish(take_away=True)
+        with TREE.taking_away():
+            generations.forget(YARD, pruned)
         generations.remove(YARD, pruned)
     wheels, files = counted(len(pruned.fingerprints), "wheel"), counted(len(pruned.blobs), "file")
     _answer(f"{verb} {wheels}, {files}, {pruned.bytes} bytes")
@@ -270,6 +271,7 @@ class Tree:
         self.expected: frozenset[str] = frozenset()  # platforms that this run brings to their end
         self._kept = YARD.folder / "published.json"
         self._memo = YARD.folder / "published.memo"
+        self._taking_away = YARD.folder / "published.less"
 
     def is_current(self) -> bool:
         """Whether public/ is what was last published, and that was all that is complete."""
@@ -303,7 +305,18 @@ class Tree:
         """The next publication looks at every byte."""
         self._kept.unlink(missing_ok=True)
 
-    def publish(self, *, take_away: bool = False, may_wait: bool = False) -> None:
+    @contextmanager
+    def taking_away(self) -> Iterator[None]:
+        """What is complete becomes less on purpose in this block, then public/ does; killed, the next run goes on."""
+        write_file(self._taking_away, b"")
+        try:
+            yield
+        except WheelyardError:
+            self._taking_away.unlink()
+            raise
+        self.publish()
+
+    def publish(self, *, may_wait: bool = False) -> None:
         """Bring public/ up to what is complete; one thread at a time.
 
         What the workspace does not know is not taken away but on purpose: PublishError, or `may_wait` for its turn.
@@ -311,7 +324,7 @@ class Tree:
         from index.errors import TreeError
 
         with YARD.alone("publish"):
-            completed = pipeline.all_completed(YARD)
+            completed, take_away = pipeline.all_completed(YARD), self._taking_away.exists()
             if not (PUBLIC.exists() or completed) or (self._is(completed) and not take_away):
                 return
             unknown = [] if take_away else self.unknown(completed)
@@ -355,6 +368,7 @@ class Tree:
             )
         self.decisions = tuple(decision.text for decision in made.decisions)
         write_file(self._kept, json.dumps({"state": state, "manifest": published.manifest}).encode())
+        self._taking_away.unlink(missing_ok=True)
 
 
 def _unknown(names: Sequence[str]) -> PublishError:

@@ -474,6 +474,23 @@ def test_killed_at_any_moment(three: tuple[Bench, object], tmp_path: Path, words
     assert hit >= 4
 
 
+def test_killed_while_a_platform_is_taken_out(mine: Bench, tmp_path: Path) -> None:
+    """The next doit goes on with it, as nothing was lost."""
+    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    done(mine.doit())
+    declare(mine, here=["alpha==3.0", "beta"])
+    for number in (1, 2, 4, 7, 12):
+        bench = Bench(root=tmp_path / str(number))
+        shutil.copytree(mine.root, bench.root, symlinks=True)
+        if not killed_at(bench, number, "prune"):
+            break
+        done(bench.doit())
+        assert_whole(bench)
+        done(bench.doit("prune"))
+        assert not (bench.root / "public/there").exists(), number
+        assert_whole(bench)
+
+
 # --- read all the while -----------------------------------------------------------------------------------------------
 
 
