@@ -285,13 +285,12 @@ class Tree:
 
         try:
             kept = json.loads(self._kept.read_bytes())
-        except (OSError, ValueError):
+            state, manifest = kept["state"], kept["manifest"]
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         pages = [PUBLIC / folder / "simple" / "index.html" for folder in ("", *(one.name for one in completed))]
         return bool(
-            kept["state"] == _state(completed)
-            and is_current(PUBLIC, kept["manifest"])
-            and all(page.is_file() for page in pages)
+            state == _state(completed) and is_current(PUBLIC, manifest) and all(page.is_file() for page in pages)
         )
 
     def unknown(self, completed: Sequence[pipeline.Completed]) -> list[str]:

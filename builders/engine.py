@@ -72,7 +72,7 @@ class Engine:
     @contextmanager
     def container(self, image: str, *, label: str, **options: Any) -> Iterator[Container]:
         """A container of this run, not started; removed in the end. EngineError for all that goes wrong with it."""
-        with asking(f"a container for {label}"):
+        with asking(f"to run {label}"):
             refuse_when_stopping()
             labels = {WORKSPACE_LABEL: self._workspace, RUN_LABEL: self._run, STEP_LABEL: label}
             container = self.client.containers.create(image, entrypoint=[], labels=labels, **options)

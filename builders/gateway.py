@@ -73,7 +73,6 @@ class Gateway:
         self._wanted = wanted
         self._from_sdist = from_sdist
         self._lock = threading.Lock()
-        self._failures: list[str] = []
         self._failed: dict[str, WheelyardError] = {}  # by path, the last one
         self._pages: dict[tuple[NormalizedName, str], _Body] = {}
         self._root = f"/{secrets.token_urlsafe(24)}"
@@ -95,7 +94,7 @@ class Gateway:
     def failures(self) -> tuple[str, ...]:
         """Why upstreams failed, each reason once, in the order of time."""
         with self._lock:
-            return tuple(dict.fromkeys(self._failures))
+            return tuple(dict.fromkeys(map(str, self._failed.values())))
 
     def failure_behind(self, said: str) -> WheelyardError | None:
         """What made uv say this: the failure of the page or file that it names, or else the last that may pass."""
@@ -152,7 +151,6 @@ class Gateway:
     def failed(self, path: str, error: WheelyardError) -> None:
         """Remember why an upstream failed."""
         with self._lock:
-            self._failures.append(str(error))
             self._failed.pop(path, None)
             self._failed[path] = error
         self._log(f"gateway: {error}")

@@ -33,7 +33,7 @@ _WRAPPER = f'env "$@"; code=$?; rm -f {_CA_FOLDER}/{_CA_NAME}; exit $code'
 
 def base_image(engine: Engine, reference: str, arch: str) -> str:
     """The id of a base image, pulled when the engine does not have it for `arch` ("" is the engine's own)."""
-    with asking(f"for image {reference}"):
+    with asking(f"to look for image {reference}"):
         image = _image(engine, reference)
         if image is None:
             image = _pull(engine, reference, f"linux/{arch}" if arch else None)

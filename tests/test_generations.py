@@ -192,6 +192,18 @@ def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
     assert_whole(mine)
 
 
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"[" * 99_999])
+def test_what_was_said_of_the_last_publication_is_damaged(mine: Bench, content: bytes) -> None:
+    """A cache and no truth: every question is answered, and the next run looks at the tree."""
+    before = contents(mine.root / "public")
+    (mine.root / ".wheelyard/published.json").write_bytes(content)
+    done(mine.doit("list"))
+    done(mine.doit("verify"))
+    done(mine.doit())
+    assert contents(mine.root / "public") == before
+    assert "nothing to do" in done(mine.doit()).out
+
+
 @pytest.mark.parametrize("folder", ["simple", "here"])
 def test_a_folder_of_the_tree_that_somebody_removed(mine: Bench, folder: str) -> None:
     """The next run sees it."""
