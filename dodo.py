@@ -341,30 +341,20 @@ class Tree:
                     raise PublishError(error.reason, hint=error.hint) from error
 
     def _bring_up(self, completed: Sequence[pipeline.Completed]) -> None:
-        from index.looking import looking
         from index.memo import read_memo
         from index.publish import publish
         from index.tree import tree
 
         state = _state(completed)
-        memo = read_memo(self._memo)
-        with looking(PUBLIC, memo) as looked:
-            with generations.remembered(YARD, completed):
-                made = tree(
-                    _platforms(completed),
-                    url=WORKSPACE.publish_url,
-                    metadata=lambda sha256: YARD.store.blob(sha256).read_bytes(),
-                    incomplete=standing.incomplete(YARD),
-                    memo=memo,
-                )
-            published = publish(
-                PUBLIC,
-                made,
-                blob=YARD.store.blob_name,
-                memo=self._memo,
-                looked=looked,
-                thorough=not self._kept.exists(),
+        with generations.remembered(YARD, completed):
+            made = tree(
+                _platforms(completed),
+                url=WORKSPACE.publish_url,
+                metadata=lambda sha256: YARD.store.blob(sha256).read_bytes(),
+                incomplete=standing.incomplete(YARD),
+                memo=read_memo(self._memo),
             )
+        published = publish(PUBLIC, made, blob=YARD.store.blob_name, memo=self._memo, thorough=not self._kept.exists())
         self.decisions = tuple(decision.text for decision in made.decisions)
         write_file(self._kept, json.dumps({"state": state, "manifest": published.manifest}).encode())
         self._taking_away.unlink(missing_ok=True)

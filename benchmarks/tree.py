@@ -20,7 +20,6 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
-from index.looking import looking
 from index.memo import EMPTY, Memo, read_memo
 from index.model import Entry, PublishedPlatform, PublishedSet
 from index.publish import is_current, publish
@@ -189,9 +188,8 @@ def published(wheels: list[Entry], store: Path) -> float:
     """As dodo.py does it."""
     start = time.perf_counter()
     memo = read_memo(store / "memo")
-    with looking(store / "public", memo) as looked:
-        whole = made(wheels, store, memo)
-        publish(store / "public", whole, blob=blob_of(store), memo=store / "memo", looked=looked)
+    whole = made(wheels, store, memo)
+    publish(store / "public", whole, blob=blob_of(store), memo=store / "memo")
     return time.perf_counter() - start
 
 

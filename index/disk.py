@@ -12,10 +12,9 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from hashlib import file_digest
 from itertools import groupby
 from pathlib import Path
@@ -46,10 +45,6 @@ class Root:
             return os.stat(path, dir_fd=self.fd, follow_symlinks=False)
         except (FileNotFoundError, NotADirectoryError):
             return None
-
-    def looker(self) -> Callable[[str], os.stat_result]:
-        """The same for who asks 200,000 times: where there is nothing it raises."""
-        return partial(os.stat, dir_fd=self.fd, follow_symlinks=False)
 
     def read(self, path: str) -> bytes:
         """A small file's bytes; empty where there is none. A link is none, nor a pipe, on which one would wait."""

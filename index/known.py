@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 
 from index import manifest
 from index.disk import Root
 from index.manifest import FileState, Lines, State
 from index.memo import Memo
-from index.names import ABOUT, page_of
-from index.parts import Part
+from index.names import POOL
 
 STAGE = ".publishing"
 
@@ -28,8 +28,8 @@ class Known:
     for each page.
 
     Two ways: `expect_all` takes every path that any manifest names; `expect` takes a few paths, where a memo accounts
-    for all others, whose lines then stay in the manifest as they are. Of those others only the folders are asked for:
-    what was removed, replaced or copied back is seen. Bytes changed in place are for `verify` to find.
+    for all others, whose lines then stay in the manifest as they are. Of those others only the folders that projects
+    share are asked for (`is_as_left`): what somebody did elsewhere is for `verify` to find.
     """
 
     digest: str  # sha256 of the last manifest
@@ -41,7 +41,6 @@ class Known:
     _text: bytes
     _lines: Lines | None = None
     _folder: tuple[str, tuple[bool, bool]] = ("", (False, False))
-    _shared: dict[str, bool] = field(default_factory=dict)
 
     @classmethod
     def read(cls, root: Root, memo: Memo, *, thorough: bool) -> Known:
@@ -105,37 +104,13 @@ class Known:
             self._lines.change(path, state)
         yield from self._lines.printed()
 
-    def untouched(self, root: Root, part: Part) -> bool:
-        """Whether everything of a project is where the last publication left it, by what the folders say."""
-        since, look = self.trusted, root.looker()
-        try:
-            for folder in part.folders():
-                state = look(folder)
-                if state.st_ctime_ns >= since or not stat.S_ISDIR(state.st_mode):
-                    return False
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return self._has_page(root, page_of(part.name)) and all(
-            self._is_as_left(root, held.platform) or self._has_links(root, part.links(held)) for held in part.held
-        )
+    def is_as_left(self, root: Root, shared: Iterable[str]) -> bool:
+        """Whether nothing came into the folders that projects share, or went, since the last publication."""
+        pool = (f"{POOL}/{entry.name}" for entry in (root.names(POOL) if root.is_folder(POOL) else ()))
+        return all(self._is_untouched(root.state(folder)) for folder in chain(shared, [POOL], pool))
 
-    def _has_page(self, root: Root, path: str) -> bool:
-        """In a folder that was touched, for whatever reason, the file itself is asked."""
-        if self._is_as_left(root, ABOUT):
-            return True
-        state = root.state(path)
-        return state is not None and _is_readable(state) and state.st_ctime_ns < self.trusted
-
-    def _has_links(self, root: Root, links: Iterable[tuple[str, str]]) -> bool:
-        return all(root.target(path) == target for path, target in links)
-
-    def _is_as_left(self, root: Root, folder: str) -> bool:
-        """Whether nobody touched a folder that many projects share; asked once."""
-        if folder not in self._shared:
-            state = root.state(folder)
-            untouched = state is not None and stat.S_ISDIR(state.st_mode) and state.st_ctime_ns < self.trusted
-            self._shared[folder] = untouched
-        return self._shared[folder]
+    def _is_untouched(self, folder: os.stat_result | None) -> bool:
+        return folder is not None and stat.S_ISDIR(folder.st_mode) and folder.st_ctime_ns < self.trusted
 
     def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
         """Whether this file is there, whole, and readable by everybody. Each path is asked for once, here and below."""
@@ -177,7 +152,7 @@ class Known:
         if folder != self._folder[0]:
             state = None if self.empty else root.state(folder)
             exists = state is not None and stat.S_ISDIR(state.st_mode)
-            self._folder = folder, (exists, state is not None and exists and state.st_ctime_ns < self.trusted)
+            self._folder = folder, (exists, self._is_untouched(state))
         return self._folder[1]
 
 

@@ -1,4 +1,4 @@
-"""What the last publication knew of each project, so that the next one makes only what changed.
+"""What the last publication knew of all projects, so that the next one makes only what changed.
 
 A cache and no truth: where it is missing, damaged, or of another version of this program, everything is made anew.
 What lies in the tree is taken from it only beside the very manifest that it was written for.
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
+from index.batches import code
 from index.parts import RECORD, UNIT, Part
-from index.projects import code
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memo:
-    """One record for each project, the paths that are no project's own, and the manifest (its hash) beside all that.
+    """A record of each part, by its key; the paths that are no project's own; the hash of the manifest beside all that.
 
     `since` is when that manifest was last touched (ctime, ns): that of a copy of the tree is another.
     """
@@ -30,25 +30,19 @@ class Memo:
     paths: tuple[str, ...]
     records: Mapping[str, str]
 
-    @property
-    def names(self) -> frozenset[str]:
-        """Of the projects."""
-        return frozenset(self.records)
+    def part(self, key: str) -> Part:
+        """As it was, and as it is again where the key is the same."""
+        return Part.parsed(self.records[key])
 
-    def part(self, name: str, key: str) -> Part | None:
-        """A project's part, if its key is still the same."""
-        record = self.records.get(name, "")
-        return Part.parsed(record) if record.startswith(f"{name}{UNIT}{key}{UNIT}") else None
-
-    def before(self, name: str) -> Part:
-        """A project's part as it was."""
-        return Part.parsed(self.records[name])
+    def folders(self) -> Iterator[str]:
+        """Those that projects share, and in which something comes and goes with them."""
+        return (folder for folder in {path.rpartition("/")[0] for path in self.paths} if folder)
 
     def all_paths(self) -> Iterator[str]:
         """Everything that was in the tree, but for the manifest."""
         yield from self.paths
-        for name in self.records:
-            yield from self.before(name).paths()
+        for key in self.records:
+            yield from self.part(key).paths()
 
 
 EMPTY = Memo(manifest="", since=0, paths=(), records={})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from html import escape
+from itertools import islice
 
 from index.catalog import Decision
 from index.model import PublishedPlatform, PublishedSet
@@ -56,11 +57,15 @@ def _nothing_yet(incomplete: Sequence[str]) -> str:
 
 def _lead(platforms: Sequence[PublishedPlatform], parts: Sequence[Part]) -> str:
     wheels, together = sum(part.wheels for part in parts), sum(part.size for part in parts)
-    held = f"{plural(len(parts), 'project')} in {plural(wheels, 'wheel')}, {size(together)}"
+    held = f"{plural(_count(parts), 'project')} in {plural(wheels, 'wheel')}, {size(together)}"
     return (
         f'<p class="lead">{held}, for {plural(len(platforms), "platform")}. '
         "Everything that a set needs is here: installing asks no other server.</p>\n"
     )
+
+
+def _count(parts: Sequence[Part]) -> int:
+    return sum(len(part.names) for part in parts)
 
 
 # --- platforms --------------------------------------------------------------------------------------------------------
@@ -198,8 +203,9 @@ def _kept(decision: Decision) -> str:
 
 def _projects(platforms: Sequence[PublishedPlatform], parts: Sequence[Part]) -> str:
     titles = "".join(f'<th scope="col">{platform.name}</th>' for platform in platforms)
-    rows = "".join(_row(*json.loads(part.row)) for part in parts[:_PLAIN_ROWS])
-    more = len(parts) - _PLAIN_ROWS
+    each = (row for part in parts for row in json.loads(f"[{part.rows}]"))
+    rows = "".join(_row(*row) for row in islice(each, _PLAIN_ROWS))
+    more = _count(parts) - _PLAIN_ROWS
     hint = (
         f"<noscript><p>These are the first {_PLAIN_ROWS}; "
         '<a href="simple/index.html">simple/</a> lists all.</p></noscript>\n'
@@ -211,7 +217,7 @@ def _projects(platforms: Sequence[PublishedPlatform], parts: Sequence[Part]) -> 
         '<div class="find" role="search" hidden><label for="find">Find</label>'
         '<input id="find" type="search" autocomplete="off" autocapitalize="none" spellcheck="false" '
         'aria-describedby="keys" aria-controls="rows">'
-        f'<p id="count" role="status" aria-live="polite">{plural(len(parts), "project")}</p>'
+        f'<p id="count" role="status" aria-live="polite">{plural(_count(parts), "project")}</p>'
         '<p id="keys"><kbd>/</kbd> to find, <kbd>↓</kbd> <kbd>↑</kbd> to walk, <kbd>Enter</kbd> to open</p></div>\n'
         '<div class="scroll projects" role="region" aria-labelledby="projects" tabindex="0"><table id="table">\n'
         "<caption>Projects with their versions on each platform, newest first</caption>\n"
@@ -229,5 +235,5 @@ def _row(name: str, about: str, *versions: str) -> str:
 
 def _data(parts: Sequence[Part]) -> str:
     """All rows for the script, as JSON that no browser runs and in which nothing can end the element that it is in."""
-    rows = ",\n".join(part.row for part in parts)
+    rows = ",\n".join(part.rows for part in parts)
     return f'<script type="application/json" id="data">{{"projects":[\n{rows}\n]}}</script>\n'

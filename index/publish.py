@@ -7,8 +7,8 @@ What is new is made beside the tree and renamed into it: one file at a time, or,
 whole folder at once. A full disk is noticed in staging, before anything was touched. A run that is killed leaves a
 valid tree, and in `.publishing/` the manifests of all that may lie about: for the next run, and for `verify`.
 
-Of a project that the memo of this very manifest knows, only the times of its folders are looked at. The memo is written
-last: a run that is killed before has one for another manifest, and that is not used.
+What the memo of this very manifest knows is not looked at, as long as nothing came into the folders that projects
+share, or went. The memo is written last: a run that is killed before has one for another manifest, which is not used.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ from index.collector import collector_paused
 from index.disk import Root, in_the_way, opened, seen
 from index.errors import PublishError
 from index.known import STAGE, Known
-from index.looking import Looked
 from index.memo import write_memo
 from index.names import ABOUT, POOL, is_inside
 from index.staging import STAGES, Blob, Staged, stage
 from index.tree import Tree
 
-_FEW = 64  # so many projects, or such a part of all, are brought up one by one; with more, all are looked at at once
+_FEW = 32  # so many parts, or such a part of all, are brought up one by one; with more, all are looked at at once
 _PROJECT_PAGE = re.compile(r"([^/]+/)?simple/[^/]+/index\.[^/]+")
 
 
@@ -60,13 +59,11 @@ def publish(
     *,
     blob: Blob,
     memo: Path | None = None,
-    looked: Looked | None = None,
     thorough: bool = False,
 ) -> Published:
     """Make `public` be this tree; what an earlier publication put there and this tree does not have is taken away.
 
-    `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it, and
-    lets `looked` see (looking.py) meanwhile what has become of the last one.
+    `memo` is a file, not in `public`, for what makes the next publication quick; whoever makes its tree reads it.
     `thorough`: every byte that is there already is looked at again, whatever the file system says of its age, and
     folders of the tree that somebody hid are shown again.
     Each new pool file is hashed before it is linked or copied. Raises PublishError with the tree as it was, unless it
@@ -75,7 +72,7 @@ def publish(
     try:
         with opened(public) as root:
             known = Known.read(root, tree.memo, thorough=thorough)
-            return _publish(root, tree, blob, memo, known, looked or Looked())
+            return _publish(root, tree, blob, memo, known)
     except OSError as error:
         where = error.filename2 or error.filename or ""
         raise PublishError(
@@ -93,17 +90,17 @@ def is_current(public: Path, manifest_sha256: str) -> bool:
         return False
 
 
-def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known, looked: Looked) -> Published:
+def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known) -> Published:
     try:
         shown = not (known.trusted or known.empty) and _show_folders(root, tree)
-        same = _untouched(root, tree, known, looked)
-        staged = stage(root, tree, blob, known, [name for name in tree.parts if name not in same])
+        same = _same(root, tree, known)
+        staged = stage(root, tree, blob, known, [key for key in tree.parts if key not in same])
         gone = {path for path in known.left if is_inside(path)}
         nothing = not (staged.pages or staged.links or staged.files or gone or known.interrupted or shown)
         digest = known.digest if nothing and known.says(staged.states) else _announce(root, known, staged)
         if nothing and digest == known.digest:
             root.remove_all(STAGE)
-            _remember(root, memo, tree, same, digest)
+            _remember(root, memo, tree, digest)
             return _result(staged, digest)
         root.sync()
     except BaseException:
@@ -117,7 +114,7 @@ def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known
     root.sync()
     root.remove_all(STAGE)
     root.touch(manifest.NAME)
-    _remember(root, memo, tree, same, digest)
+    _remember(root, memo, tree, digest)
     return _result(staged, digest, removed)
 
 
@@ -139,19 +136,15 @@ def _show_folders(root: Root, tree: Tree) -> int:
     return sum(map(root.show, sorted(folders)))
 
 
-def _untouched(root: Root, tree: Tree, known: Known, looked: Looked) -> frozenset[str]:
-    """Names of projects that are in the tree as they should be; of everything else the former paths are expected."""
+def _same(root: Root, tree: Tree, known: Known) -> frozenset[str]:
+    """Keys of parts that are in the tree as they should be; of everything else the former paths are expected."""
     memo = tree.memo
-    all_names = memo.names | tree.parts.keys()
-    few = max(_FEW, len(all_names) // _FEW)
-    if memo.manifest == known.digest and not known.interrupted and len(all_names - tree.known) <= few:
-        touched = looked.touched(known)
-        if touched is None:
-            touched = frozenset(name for name in tree.known if not known.untouched(root, tree.parts[name]))
-        same = tree.known - touched
-        if len(all_names - same) <= few:
-            known.expect(chain(memo.paths, *(memo.before(name).paths() for name in memo.names - same)))
-            return same
+    keys = memo.records.keys() | tree.parts.keys()
+    are_few = len(keys - tree.known) <= max(_FEW, len(keys) // _FEW)
+    is_this_one = memo.manifest == known.digest and not known.interrupted
+    if is_this_one and are_few and known.is_as_left(root, memo.folders()):
+        known.expect(chain(memo.paths, *(memo.part(key).paths() for key in memo.records.keys() - tree.known)))
+        return tree.known
     known.expect_all(root, () if memo.manifest == known.digest else memo.all_paths())
     return frozenset()
 
@@ -173,14 +166,17 @@ def _hashed(pieces: Iterable[bytes | memoryview], digest: hashlib._Hash) -> Iter
         yield piece
 
 
-def _remember(root: Root, path: Path | None, tree: Tree, same: frozenset[str], digest: str) -> None:
+def _remember(root: Root, path: Path | None, tree: Tree, digest: str) -> None:
     """The last thing of all: what the next publication need not do again, beside this manifest."""
     state = root.state(manifest.NAME)
     since = state.st_ctime_ns if state else 0
-    if path is None or ((tree.memo.manifest, tree.memo.since) == (digest, since) and same == tree.memo.names):
+    records = tree.memo.records
+    if path is None or (
+        (tree.memo.manifest, tree.memo.since) == (digest, since) and records.keys() == tree.parts.keys()
+    ):
         return
-    records = (tree.memo.records[name] if name in same else part.record() for name, part in tree.parts.items())
-    write_memo(path, manifest=digest, since=since, paths=tree.files, records=records)
+    now = (records.get(key) or part.record() for key, part in tree.parts.items())
+    write_memo(path, manifest=digest, since=since, paths=tree.files, records=now)
 
 
 def _bring(root: Root, staged: str, place: str) -> None:

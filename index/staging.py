@@ -1,6 +1,6 @@
 """Make what is new, in `.publishing/` beside the tree: pool files, links, pages. Several processes share it.
 
-names of projects ─> parts ─> one here, the others in copies of this process ─> the state of each path
+keys ─> parts of the work ─> one here, the others in copies of this process ─> the state of each path
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ class Staged:
     added_bytes: int = 0
 
 
-def stage(root: Root, tree: Tree, blob: Blob, known: Known, names: Names) -> Staged:
-    """Make all that is new, of these projects and of the pages for all; PublishError, OSError."""
+def stage(root: Root, tree: Tree, blob: Blob, known: Known, keys: Names) -> Staged:
+    """Make all that is new, of these parts of the tree and of the pages for all; PublishError, OSError."""
     for folder in STAGES:
         root.remove_all(folder)
         root.make_folders(folder)
     staging = _Staging(root, tree, blob, known)
-    mine, *others = in_parts({name: _weight(tree.parts[name]) for name in names})
+    mine, *others = in_parts({key: _weight(tree.parts[key]) for key in keys})
     with root.writing(), copies(staging.in_a_copy, others, keep=[root.fd]) as elsewhere:
-        staging.projects(mine)
+        staging.parts(mine)
         staging.pages(tree.pages_for_all())
         for part, answer in zip(others, elsewhere.answers(), strict=True):
             if answer:
                 staging.take_over(*answer)
             else:  # whatever is wrong is seen here
-                staging.projects(part)
+                staging.parts(part)
     return staging.staged
 
 
@@ -70,17 +70,17 @@ class _Staging:
     known: Known
     staged: Staged = field(default_factory=Staged)
 
-    def projects(self, names: Names) -> None:
-        self.links(self.tree.links(names))
-        self.files(self.tree.pool(names))
-        self.pages(self.tree.pages_of(names))
+    def parts(self, keys: Names) -> None:
+        self.links(self.tree.links(keys))
+        self.files(self.tree.pool(keys))
+        self.pages(self.tree.pages_of(keys))
 
-    def in_a_copy(self, names: Names) -> tuple[object, ...]:
+    def in_a_copy(self, keys: Names) -> tuple[object, ...]:
         """The same in another process: the other way round, as two that fill one folder wait for each other."""
         self.root.unsynced()  # so far the business of whoever asks
-        self.pages(self.tree.pages_of(names))
-        self.files(self.tree.pool(names))
-        self.links(self.tree.links(names))
+        self.pages(self.tree.pages_of(keys))
+        self.files(self.tree.pool(keys))
+        self.links(self.tree.links(keys))
         one = self.staged
         return one.states, one.pages, one.links, one.files, one.added_bytes, self.root.unsynced()
 

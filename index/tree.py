@@ -1,7 +1,7 @@
 """The published tree as a value: which page says what, which link leads where, which bytes lie in the pool.
 
-    platforms ─> given, by project ─> key ──(a memo has it)──> part ─┐
-                                      └──> checked, made ────> part ─┴─> pages that name all projects
+    platforms ─> batches of projects ─> key ──(a memo has it)──> part ─┐
+                                        └──> checked, made ────> part ─┴─> pages that name all projects
 
 Pure: the same records give the same bytes, with a memo or without. Pages are made one at a time as somebody walks over
 them, so that an index of 100,000 wheels never stands in memory as a whole.
@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from index import html_pages, json_pages
+from index.batches import Batch, base, batches, part_of
 from index.catalog import Decision, Metadata
 from index.collector import collector_paused
 from index.memo import EMPTY, Memo
@@ -21,7 +23,7 @@ from index.names import checked_platforms, checked_wheels, unshared_names
 from index.parts import Part
 from index.people import front_page
 from index.people_parts import STYLE, asset
-from index.projects import Given, PoolFile, Project, base, given, made
+from index.projects import PoolFile, Project
 from index.settings import checked_url, settings
 
 
@@ -29,30 +31,32 @@ from index.settings import checked_url, settings
 class Tree:
     """Everything but manifest.json, which `publish` makes as it goes. Paths are relative to the root, with slashes.
 
-    `known` are the projects of which not a byte can be other than when the memo was made.
+    `known` are the parts (by their keys) of which not a byte can be other than when the memo was made.
     """
 
-    parts: Mapping[str, Part]  # by name of the project, in order
+    parts: Mapping[str, Part]  # by key, in the order of their projects' names
     files: Mapping[str, str]  # of the whole tree: lists of projects, settings, locks, the front page for people
     decisions: tuple[Decision, ...]
     memo: Memo
     known: frozenset[str]
-    _given: Mapping[str, Given]
-    _made: Mapping[str, Project]
+    _given: Mapping[str, Batch]
+    _made: Mapping[str, Sequence[Project]]
     _metadata: Metadata
     _url: str | None
 
-    def project(self, name: str) -> Project:
-        """A project with all that is its own."""
-        return self._made.get(name) or made(self._given[name], self._metadata)
+    def projects(self, key: str) -> Sequence[Project]:
+        """A part's, each with all that is its own."""
+        return self._made.get(key) or self._given[key].made(self._metadata)
 
-    def pages_of(self, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Every page of these projects, each made when it is asked for."""
+    def pages_of(self, keys: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        """Every page of these parts' projects, each made when it is asked for."""
+        names = frozenset(chain(*(self.parts[key].names for key in keys)))
         needed_by = _needed_by(self.parts.values(), names)
-        here = frozenset(self.parts)
-        for name in names:
-            for path, text in self.project(name).pages(self._url, needed_by[name], here):
-                yield path, text.encode()
+        here = frozenset(chain(*(part.names for part in self.parts.values())))
+        for key in keys:
+            for project in self.projects(key):
+                for path, text in project.pages(self._url, needed_by[project.name], here):
+                    yield path, text.encode()
 
     def pages(self) -> Iterator[tuple[str, bytes]]:
         """Every page and its bytes."""
@@ -64,14 +68,15 @@ class Tree:
         for path, text in self.files.items():
             yield path, text.encode()
 
-    def pool(self, names: Iterable[str]) -> Iterator[tuple[str, PoolFile]]:
-        """Path and file of everything that is kept of these projects."""
-        for name in names:
-            yield from self.project(name).pool().items()
+    def pool(self, keys: Iterable[str]) -> Iterator[tuple[str, PoolFile]]:
+        """Path and file of everything that is kept of these parts' projects."""
+        for key in keys:
+            for project in self.projects(key):
+                yield from project.pool().items()
 
-    def links(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Path and relative target of these projects' links."""
-        for part in map(self.parts.__getitem__, names):
+    def links(self, keys: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Path and relative target of these parts' links."""
+        for part in map(self.parts.__getitem__, keys):
             for held in part.held:
                 yield from part.links(held)
 
@@ -95,23 +100,21 @@ def tree(
     ordered = tuple(sorted(platforms, key=lambda platform: platform.name))
     checked_platforms(ordered)
     url = checked_url(url)
-    projects = given(ordered)
     unshared_names(ordered)
     common = base(ordered, url)
-    keys = {name: one.key(common) for name, one in projects.items()}
-    kept = {name: part for name, key in keys.items() if (part := memo.part(name, key))}
-    changed = [one for name, one in projects.items() if name not in kept]
-    checked_wheels(wheel for one in changed for wheels in one.wheels for wheel in wheels)
-    anew = {one.name: made(one, metadata) for one in changed}
-    parts = {name: kept.get(name) or anew[name].part(key, ordered) for name, key in keys.items()}
+    given = {batch.key(common): batch for batch in batches(ordered)}
+    changed = {key: batch for key, batch in given.items() if key not in memo.records}
+    checked_wheels(chain(*(batch.all_wheels() for batch in changed.values())))
+    anew = {key: batch.made(metadata) for key, batch in changed.items()}
+    parts = {key: part_of(key, anew[key], ordered) if key in anew else memo.part(key) for key in given}
     decisions = _decisions(parts.values(), ordered)
     return Tree(
         parts=parts,
         files=dict(_for_all(ordered, list(parts.values()), decisions, incomplete, url)),
         decisions=decisions,
         memo=memo,
-        known=frozenset(kept) - _neighbours(memo, parts, kept),
-        _given=projects,
+        known=_known(memo, parts),
+        _given=given,
         _made=anew,
         _metadata=metadata,
         _url=url,
@@ -125,11 +128,11 @@ def _for_all(
     incomplete: Sequence[str],
     url: str | None,
 ) -> Iterator[tuple[str, str]]:
-    yield from _lists("simple", [part.name for part in parts if part.offered])
+    yield from _lists("simple", list(chain(*(part.offered for part in parts))))
     for platform in platforms:
-        having = [(part.name, held) for part in parts for held in part.held if held.platform == platform.name]
-        yield from _lists(f"{platform.name}/simple", [name for name, _ in having])
-        yield f"{platform.name}/index.html", html_pages.flat_page(platform.name, (held.html for _, held in having))
+        having = [held for part in parts for held in part.held if held.platform == platform.name]
+        yield from _lists(f"{platform.name}/simple", list(chain(*(held.projects for held in having))))
+        yield f"{platform.name}/index.html", html_pages.flat_page(platform.name, (held.html for held in having))
         for name, text in settings(platform, url):
             yield f"{platform.name}/{name}", text
     yield STYLE, asset("people.css")
@@ -155,26 +158,35 @@ def _needed_by(parts: Iterable[Part], names: Collection[str]) -> dict[str, dict[
     """Requirements the other way round: project → who requires it → how they say it."""
     found: dict[str, dict[str, Sequence[str]]] = {name: {} for name in names}
     for part in parts if found else ():
-        for name, texts in part.needs().items():
-            if name in found:
-                found[name][part.name] = texts
+        for name, needs in part.needs().items():
+            for other in needs.keys() & found.keys():
+                found[other][name] = needs[other]
     return found
 
 
-def _neighbours(memo: Memo, parts: Mapping[str, Part], kept: Mapping[str, Part]) -> set[str]:
-    """Projects whose page tells of one that changed, came or went: whom that needs or needed, or who needs it."""
-    if not kept:
-        return set()
-    changed = (memo.names | parts.keys()) - kept.keys()
-    found: set[str] = set()
-    for name in changed & memo.names & parts.keys():
-        before, now = memo.before(name).needs(), parts[name].needs()
-        found |= {other for other in before.keys() | now.keys() if before.get(other) != now.get(other)}
-    for name in changed - parts.keys():
-        found |= memo.before(name).needs().keys()
-    for name in parts.keys() - memo.names:
-        found |= parts[name].needs().keys()
-    moved = memo.names ^ parts.keys()
-    if moved:
-        found |= {part.name for part in kept.values() if not moved.isdisjoint(part.needs())}
-    return found
+def _known(memo: Memo, parts: Mapping[str, Part]) -> frozenset[str]:
+    """Parts of which the memo knows every byte: none of their pages tells of a project that changed, came or went.
+
+    A page tells what its project needs, and whether that is here, and who needs the project.
+    """
+    kept = [part for key, part in parts.items() if key in memo.records]
+    before = [memo.part(key) for key in memo.records.keys() - parts.keys()] if kept else []
+    now = [part for key, part in parts.items() if key not in memo.records] if kept else []
+    moved = set(chain(*(one.names for one in before))) ^ set(chain(*(one.names for one in now)))
+    needed, needs = _all_needs(before), _all_needs(now)
+    told = {other for name in needed.keys() | needs.keys() for other in _changed(needed.get(name), needs.get(name))}
+    return frozenset(
+        part.key
+        for part in kept
+        if told.isdisjoint(part.names) and (not moved or moved.isdisjoint(chain(*part.needs().values())))
+    )
+
+
+def _all_needs(parts: Iterable[Part]) -> dict[str, Mapping[str, Sequence[str]]]:
+    return {name: needs for part in parts for name, needs in part.needs().items()}
+
+
+def _changed(before: Mapping[str, Sequence[str]] | None, now: Mapping[str, Sequence[str]] | None) -> Iterator[str]:
+    """Whom a project needed, or needs, in other words than it does, or did."""
+    before, now = before or {}, now or {}
+    return (other for other in before.keys() | now.keys() if before.get(other) != now.get(other))

@@ -12,7 +12,9 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from itertools import product
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -21,7 +23,6 @@ from hypothesis import strategies as st
 from index import memo as module
 from index.disk import Root
 from index.errors import PublishError, TreeError
-from index.looking import looking
 from index.manifest import Lines, State, parsed, printed
 from index.memo import EMPTY, read_memo, write_memo
 from index.model import Entry, PublishedPlatform, Wheel
@@ -68,8 +69,9 @@ def fresh(folder: Path, store: Shelves, *platforms: PublishedPlatform, url: str 
 
 @pytest.fixture
 def rendered(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the projects whose pages are made, in order."""
+    """Names of the projects whose pages are made, in order; each project is a batch of its own."""
     names: list[str] = []
+    monkeypatch.setattr("index.batches._TOGETHER", 1)
     real = Project.pages
 
     def pages(self: Project, *rest: object, **more: object) -> Iterator[tuple[str, str]]:
@@ -120,13 +122,12 @@ def changed(draw: st.DrawFn, before: tuple[Entry, ...], store: Shelves) -> tuple
 def damage(data: st.DataObject, public: Path) -> None:
     """Somebody edits, removes, replaces or hides one thing of the tree, or the memo.
 
-    What is a project's own is not changed in place: that is for verify to find.
+    Not what stands in a project's own folder, and no page for people in place: that is for verify to find.
     """
-    paths = sorted(path for path in public.rglob("*") if path.is_file() or path.is_symlink())
+    every = sorted(path for path in public.rglob("*") if path.is_file() or path.is_symlink())
+    paths = [path for path in every if path.parent.parent.name != "simple" and not path.match("files/*/*/*")]
     path = data.draw(st.sampled_from([*paths, memo_of(public)]))
-    own = bool(
-        {path.parent.name, path.parent.parent.name} & {"simple", "about"} or path.is_relative_to(public / "files")
-    )
+    own = path.parent.name == "about"
     match data.draw(st.sampled_from(["remove", "replace", "hide", "edit"])):
         case "replace":
             path.unlink()
@@ -143,7 +144,8 @@ def damage(data: st.DataObject, public: Path) -> None:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_no_difference(data: st.DataObject) -> None:
     """Whatever changes, in whatever order, damage included: file by file what a publication from nothing leaves."""
-    with tempfile.TemporaryDirectory() as folder:
+    together = data.draw(st.sampled_from([1, 2, 32]))
+    with tempfile.TemporaryDirectory() as folder, patch("index.batches._TOGETHER", together):
         store, public = Shelves(Path(folder, "store")), Path(folder, "public")
         held: dict[str, tuple[Entry, ...]] = {name: (store.wheel("alpha"), store.wheel("beta")) for name in "ab"}
         url = None
@@ -164,7 +166,7 @@ def test_no_difference(data: st.DataObject) -> None:
             publish(public, whole, blob=store.blob, memo=memo_of(public))
             assert snapshot(public) == fresh(public.with_name("fresh"), store, *platforms, url=url)
             assert whole.decisions == tree(platforms, url=url, metadata=store.metadata).decisions
-            assert read_memo(memo_of(public)).names == set(whole.parts)
+            assert read_memo(memo_of(public)).records.keys() == whole.parts.keys()
 
 
 PATHS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=4)
@@ -199,6 +201,21 @@ def test_only_what_changed_is_made(public: Path, store: Shelves, rendered: list[
     assert rendered == ["other"]
 
 
+def test_a_batch_is_made_together(public: Path, store: Shelves) -> None:
+    """Who comes or goes changes the batch that it is in, and no other; and pages that say the same are left alone."""
+    wheels = [store.wheel(f"made-up-{number:03d}") for number in range(200)]
+    put(public, store, platform("box", wheels))
+    before = made(store, memo_of(public), platform("box", wheels))
+    after = made(store, memo_of(public), platform("box", [*wheels[:70], *wheels[71:]]))
+    assert 4 <= len(before.parts) <= 12
+    assert before.known == before.parts.keys()
+    assert len(after.parts.keys() - after.known) == 1
+    assert len(before.parts.keys() - after.parts.keys()) in {1, 2}
+    published = publish(public, after, blob=store.blob, memo=memo_of(public))
+    assert (published.links, published.files, published.pages) == (0, 0, 6)
+    assert verify(public) == []
+
+
 def test_who_needs_it_is_made_again_with_it(public: Path, store: Shelves, rendered: list[str]) -> None:
     """What a project needs stands on the other's page, and whether that is here on its own: both are made again."""
     wheels = some(store)
@@ -212,43 +229,58 @@ def test_who_needs_it_is_made_again_with_it(public: Path, store: Shelves, render
     assert rendered == ["app", "base", "app"]
 
 
-@pytest.mark.parametrize("path", ["about/other.html", "simple/other/index.html", "box/simple/other/index.v1_json"])
-def test_a_replaced_page_is_made_again(public: Path, store: Shelves, rendered: list[str], path: str) -> None:
-    """By a file of the same size, age and mode, by a folder, or by nothing: its folder tells."""
+@pytest.mark.parametrize(
+    "pattern", ["about/other.html", "simple/other", "box/simple/other", "box/other-1*", "files/*/*", "files/*", "box"]
+)
+def test_what_projects_share_is_made_again(public: Path, store: Shelves, rendered: list[str], pattern: str) -> None:
+    """Something came into one of the folders that all share, or went: everything is looked at."""
     wheels = some(store)
     put(public, store, platform("box", wheels))
-    before, page, text = snapshot(public), public / path, (public / path).read_text()
-    was = page.stat()
-    beside = public.with_name("beside")
-    beside.write_text(text.replace("other", "OTHER"))
-    os.utime(beside, ns=(was.st_atime_ns, was.st_mtime_ns))
-    beside.replace(page)
+    before, path = snapshot(public), min(public.glob(pattern))
+    path.rename(public.with_name("away"))
     rendered.clear()
     put(public, store, platform("box", wheels))
-    assert (rendered, snapshot(public)) == (["other"], before)
-    page.unlink()
+    assert (rendered, snapshot(public)) == (["app", "base", "other"], before)
+    rendered.clear()
     put(public, store, platform("box", wheels))
-    assert (rendered, snapshot(public)) == (["other", "other"], before)
+    assert rendered == []
 
 
-@pytest.mark.parametrize("path", ["about/other.html", "simple/other/index.html", "box/simple/other/index.v1_json"])
-def test_a_page_changed_in_place_is_for_verify(public: Path, store: Shelves, path: str) -> None:
+PAGES = ["about/other.html", "simple/other/index.html", "box/simple/other/index.v1_json"]
+IN_THE_POOL = ["files/*/*/other-1.0*.whl", "files/*/*/*.metadata"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "how"),
+    [*product(PAGES[1:] + IN_THE_POOL, ["removed", "replaced"]), *product(PAGES, ["in place"])],
+)
+def test_what_is_a_projects_own_is_for_verify(public: Path, store: Shelves, pattern: str, how: str) -> None:
     """And is mended by a thorough publication, which follows a verify that found something, and by one without memo."""
     wheels = some(store)
     put(public, store, platform("box", wheels))
-    before, page, text = snapshot(public), public / path, (public / path).read_text()
-    page.write_text(text.replace("other", "OTHER"))
-    assert any(path in finding for finding in verify(public))
-    memo = memo_of(public)
-    publish(public, made(store, memo, platform("box", wheels)), blob=store.blob, memo=memo, thorough=True)
-    assert snapshot(public) == before
-    page.chmod(0o600)
-    assert [finding for finding in verify(public) if path in finding and "its mode is 600" in finding]
-    memo.unlink()
+    before, path, memo = snapshot(public), min(public.glob(pattern)), memo_of(public)
+    for thorough in (True, False):
+        if how != "in place":
+            path.unlink()
+        if how != "removed":
+            path.write_text("something else")
+        assert any(path.name in finding for finding in verify(public))
+        if not thorough:
+            memo.unlink()
+        publish(public, made(store, memo, platform("box", wheels)), blob=store.blob, memo=memo, thorough=thorough)
+        assert (snapshot(public), verify(public)) == (before, [])
+
+
+def test_what_is_hidden_is_for_verify(public: Path, store: Shelves) -> None:
+    """As what is changed in place is."""
+    wheels = some(store)
     put(public, store, platform("box", wheels))
-    assert snapshot(public) == before
-    assert page.stat().st_mode & 0o777 == 0o644
-    assert verify(public) == []
+    before, page = snapshot(public), public / "simple" / "other" / "index.html"
+    page.chmod(0o600)
+    assert [finding for finding in verify(public) if "other" in finding and "its mode is 600" in finding]
+    memo_of(public).unlink()
+    put(public, store, platform("box", wheels))
+    assert (snapshot(public), page.stat().st_mode & 0o777, verify(public)) == (before, 0o644, [])
 
 
 def test_a_folder_that_is_shown_again_is_known_again(public: Path, store: Shelves, rendered: list[str]) -> None:
@@ -262,47 +294,6 @@ def test_a_folder_that_is_shown_again_is_known_again(public: Path, store: Shelve
     rendered.clear()
     put(public, store, platform("box", wheels))
     assert rendered == []
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux alone")
-@pytest.mark.parametrize("damage", ["none", "replaced", "a folder", "published since"])
-def test_a_copy_of_the_process_looks_meanwhile(
-    public: Path, store: Shelves, rendered: list[str], damage: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """At what the memo knows, while the tree is made; what it saw counts for that very publication alone."""
-    monkeypatch.setattr("index.looking._MANY", 1)
-    wheels, memo = some(store), memo_of(public)
-    put(public, store, platform("box", wheels[:5]))
-    page = public / "box" / "simple" / "base" / "index.html"
-    if damage == "replaced":
-        page.unlink()
-    if damage == "a folder":
-        shutil.rmtree(page.parent)
-    rendered.clear()
-    with looking(public, read_memo(memo)) as looked:
-        whole = made(store, memo, platform("box", wheels))
-        if damage == "published since":
-            assert looked._at_work is not None
-            os.waitid(os.P_PID, looked._at_work.pids[0], os.WEXITED | os.WNOWAIT)
-            page.unlink()
-            publish(public, made(store, memo, platform("box", wheels[:5])), blob=store.blob, memo=memo)
-            page.unlink()
-            rendered.clear()
-        publish(public, whole, blob=store.blob, memo=memo, looked=looked)
-    assert rendered == {"none": ["other"]}.get(damage, ["base", "other"])
-    assert snapshot(public) == fresh(public.with_name("fresh"), store, platform("box", wheels))
-
-
-def test_a_lost_link_or_file_is_put_back(public: Path, store: Shelves, rendered: list[str]) -> None:
-    """Only the project that lost something is made again, though the folder of links was touched for all."""
-    wheels = some(store)
-    put(public, store, platform("box", wheels))
-    before = snapshot(public)
-    for path in (next(public.glob("box/other*")), next(public.glob("files/*/*/other*.metadata"))):
-        path.unlink()
-        rendered.clear()
-        put(public, store, platform("box", wheels))
-        assert (rendered, snapshot(public)) == (["other"], before)
 
 
 def test_a_failed_publication_costs_the_next_one_little(
@@ -490,12 +481,12 @@ def test_a_lost_manifest_hides_nothing(tmp_path: Path, store: Shelves) -> None:
 
 
 def test_parts_come_back_from_their_records(store: Shelves) -> None:
-    """What a memo keeps of a project is all of it."""
+    """What a memo keeps of a few projects is all of it."""
     wheels = [*some(store), store.wheel("base", "2.0", body="again"), store.wheel("app", "3.0", yanked="<\x85>\t")]
     whole = tree([platform("box", wheels), platform("a", wheels[:3])], url=None, metadata=store.metadata)
     for part in whole.parts.values():
         assert Part.parsed(part.record()) == part
-        assert json.loads(part.row)[0] == part.name
+        assert [row[0] for row in json.loads(f"[{part.rows}]")] == list(part.names)
 
 
 def test_a_memo_comes_back(tmp_path: Path) -> None:

@@ -195,6 +195,7 @@ def test_a_damaged_blob_is_not_published(
     """Each blob is hashed once more; expected and actual stand under each other, and the old tree stays."""
     monkeypatch.setattr(sharing, "WORTH", 1e-9)
     monkeypatch.setattr(sharing, "cores", lambda: parts)
+    monkeypatch.setattr("index.batches._TOGETHER", 1)
     foo, bar = store.wheel("foo"), store.wheel("bar")
     put(public, store, platform("box", [bar]))
     before = snapshot(public)
@@ -367,13 +368,13 @@ def test_an_error_that_the_disk_tells_early_is_not_lost(tmp_path: Path) -> None:
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-from index import sharing
+from index import batches, sharing
 from index.publish import publish
 from tests.index_makers import Shelves
 from tests.test_index_publish import generation
 public, store = Path(sys.argv[1]), Shelves(Path(sys.argv[2]))
 number, last, cores = map(int, sys.argv[3:])
-sharing.WORTH, sharing.cores = 1e-9, lambda: cores
+sharing.WORTH, sharing.cores, batches._TOGETHER = 1e-9, lambda: cores, 1
 whole = generation(store, number)
 seen = 0
 def count(event, arguments):

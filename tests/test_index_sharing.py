@@ -155,6 +155,7 @@ def test_the_tree_is_the_same(tmp_path: Path, fate: str, monkeypatch: pytest.Mon
     store = Shelves(tmp_path / "store")
     wheels = [store.wheel(f"p{number}", version) for number in range(9) for version in ("1.0", "2.0")]
     states = [wheels[:10], wheels[4:], wheels[4:], wheels]
+    monkeypatch.setattr("index.batches._TOGETHER", 1)
     alone, together = tmp_path / "alone", tmp_path / "together"
     expected = [(put(alone, store, platform("box", state)), snapshot(alone)) for state in states]
     monkeypatch.setattr(sharing, "WORTH", 1e-9)
