@@ -185,7 +185,7 @@ PACKAGES = Key(
 )
 OPTIONAL = Key(name="optional", kind=FLAG, help="Skip this platform, with exit code 0, where it is not to be had.")
 SANDBOX = Key(name="sandbox", kind=choice("box", "none"), help="'none', for hosts only: builds are not confined.")
-PROVE = Key(name="prove", kind=FLAG, help="Install every set from the finished tree, as a client would.")
+PROVE = Key(name="prove", kind=FLAG, help="Install every set on a clean copy before it is published.")
 PLATFORM_KEYS = (
     NAME, IMAGE, ARCH, HOST, PYTHON, PRE_COMMAND, REQUIREMENTS, PACKAGES, ENV, OPTIONAL, SANDBOX, PROVE, LIMITS,
 )  # fmt: skip
