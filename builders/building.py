@@ -196,7 +196,7 @@ def _finished(ran: _Ran) -> Record:
         size=path.stat().st_size,
         seconds=round(ran.outcome.seconds, 1),
         log=ran.log,
-        built_on=f"{ground.platform.image or 'this machine'}, Python {ground.facts.python}",
+        built_on=f"{ground.platform.image or 'this machine, not confined'}, Python {ground.facts.python}",
         built_with=tuple(sorted(f"{record.project} {record.version}" for record in ran.building.environment)),
     )
 

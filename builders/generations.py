@@ -28,6 +28,7 @@ from builders.pipeline import (
     keep_completed,
     kept_plan,
 )
+from builders.plan import because, retold
 from builders.store import Record, write_file
 from builders.yard import Yard
 
@@ -141,7 +142,10 @@ def _restore(yard: Yard, generation: Generation) -> None:
 
 
 def differences(before: Generation | None, after: Generation, yard: Yard) -> list[str]:
-    """What changed between two generations, a line for each wheel: `+ debian-trixie cffi-2.0.0-….whl`."""
+    """What changed between two generations, a line for each wheel: `+ debian-trixie cffi-2.0.0-….whl`.
+
+    And what the indexes say by now of a file or a project: `! debian-trixie cffi is archived`.
+    """
     lines = []
     old = {platform.name: set(_asked(platform)) for platform in before.platforms} if before else {}
     new = {platform.name: set(_asked(platform)) for platform in after.platforms}
@@ -151,7 +155,21 @@ def differences(before: Generation | None, after: Generation, yard: Yard) -> lis
             ("-", old.get(name, set()) - new.get(name, set())),
         ):
             lines += [f"{sign} {name} {filename}" for filename in sorted(_filename(yard, one) for one in these)]
+        lines += [f"! {name} {line}" for line in retold(_told(before, name, yard), _told(after, name, yard))]
     return lines
+
+
+def _told(generation: Generation | None, name: str, yard: Yard) -> dict[str, str]:
+    """What was said of a platform's files and projects."""
+    mine = [one for one in (generation.platforms if generation else ()) if one.name == name]
+    return {
+        what: because(*said)
+        for one in mine
+        for what, said in (
+            *((_filename(yard, fingerprint), ("yanked", reason)) for fingerprint, reason in one.yanked),
+            *((project, (status, reason)) for project, status, reason in one.statuses),
+        )
+    }
 
 
 def what_to_prune(yard: Yard, *, keep: int) -> Pruned:

@@ -39,7 +39,7 @@ class Step:
     version: str
     file: LockedFile
     built: bool
-    network: bool
+    network: bool  # whether what builds it could reach one; on a host nothing is confined
     environment: tuple[str, ...]
     fingerprint: str
     sets: tuple[str, ...]
@@ -60,14 +60,38 @@ class Plan:
 
 
 def moved(before: Plan, after: Plan) -> list[str]:
-    """What a new lock changed, a line for each project, `cffi 1.17.1 → 2.0.0`. There may be none, or several."""
+    """What a new lock changed, a line for each project, `cffi 1.17.1 → 2.0.0`, and what the index says by now."""
     old, new = _files(before), _files(after)
-    return [
+    lines = [
         f"{project} {_versions(old.get(project))} → {_versions(new.get(project))}"
         + ("  (another file)" if _versions(old.get(project)) == _versions(new.get(project)) else "")
         for project in sorted(old.keys() | new.keys())
         if old.get(project) != new.get(project)
     ]
+    return lines + retold(_told(before), _told(after))
+
+
+def retold(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    """What is said of things by now, in a line for each of which something else was said: `six is archived`."""
+    return [
+        f"{name} is {after[name]}" if name in after else f"{name} is no longer {before[name].partition(':')[0]}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+def because(said: str, reason: str) -> str:
+    """`yanked: broken`, or the word alone."""
+    return f"{said}: {reason}" if reason else said
+
+
+def _told(plan: Plan) -> dict[str, str]:
+    """What the index says of files and projects that are asked for."""
+    yanked = [(step, step.file.yanked) for step in plan.steps if step.sets and step.file.yanked is not None]
+    return {
+        **{f"{step.project} {step.version}": because("yanked", reason) for step, reason in yanked},
+        **{project: because(status, reason) for project, status, reason in plan.statuses},
+    }
 
 
 def _files(plan: Plan) -> dict[str, set[tuple[str, str]]]:
@@ -194,7 +218,7 @@ class Planner:
             version=package.version,
             file=file,
             built=built,
-            network=built and self._ground.settings(package.name).network,
+            network=built and (self._ground.settings(package.name).network or self._ground.platform.image is None),
             environment=environment,
             fingerprint=fingerprint,
             sets=(),

@@ -67,7 +67,7 @@ def digest(yard: Yard) -> str:
 
 
 def _image(platform: Platform) -> str:
-    image = platform.image or "this machine"
+    image = platform.image or ("this machine, not confined" if may_run_foreign_code(platform) else "this machine")
     return f"{image} ({platform.arch})" if platform.arch else image
 
 

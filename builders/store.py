@@ -30,7 +30,8 @@ _SMALL = 1 << 16  # bytes; most records have a hundredth of it
 class Record(NamedTuple):
     """One finished step. Times are RFC 3339 in UTC, sizes bytes; `metadata_sha256` names a blob as `sha256` does.
 
-    `built_on` is the image (or "this machine") with its Python, `built_with` the build requirements as `name version`.
+    `built_on` is the image (or "this machine, not confined") with its Python, `built_with` the build requirements as
+    `name version`.
     """
 
     fingerprint: str

@@ -104,10 +104,9 @@ def _decide(
             f"is left out: {names} each built it with other requirements in its METADATA, so either would be wrong "
             "somewhere; each platform's own index holds its own",
         )
-    platform, wheel = min(candidates, key=lambda one: _age(*one))
-    return wheel, _decision(
-        first, f"was made with different bytes on {names}; this is {platform.name}'s, {_why(candidates)}"
-    )
+    _, wheel = min(candidates, key=lambda one: _age(*one))
+    whose = " and ".join(f"{one.name}'s" for one, same in candidates if same.sha256 == wheel.sha256)
+    return wheel, _decision(first, f"was made with different bytes on {names}; this is {whose}, {_why(candidates)}")
 
 
 def _is_for_one_machine(wheel: Wheel) -> bool:

@@ -98,7 +98,7 @@ class Root:
 
     def show(self, folder: str) -> bool:
         """Let everybody read a folder of ours that is hidden from some; whether it was. Not one behind a link."""
-        state = self.state(folder) if self._is_real(folder) else None
+        state = self.state(folder) if self.is_real(folder) else None
         if state is None or state.st_mode & 0o755 == 0o755 or state.st_uid != os.geteuid():
             return False
         os.chmod(folder, stat.S_IMODE(state.st_mode) | 0o755, dir_fd=self.fd)  # noqa: S103 (as in make_folders)
@@ -184,16 +184,16 @@ class Root:
     def _removed(self, paths: Sequence[str]) -> int:
         removed = 0
         for folder, together in groupby(paths, key=lambda path: path.rpartition("/")[0]):
-            if self._is_real(folder) and (gone := sum(map(self._unlinked, together))):
-                removed += gone
-                self._remove_empty(folder)
+            if self.is_real(folder):
+                removed += sum(map(self._unlinked, together))
+            self._remove_empty(folder)
         return removed
 
-    def _is_real(self, folder: str) -> bool:
+    def is_real(self, folder: str) -> bool:
         """Whether no link leads to it: it and all above it are folders."""
         if not folder or folder in self._folders:
             return True
-        if not self.is_folder(folder) or not self._is_real(folder.rpartition("/")[0]):
+        if not self.is_folder(folder) or not self.is_real(folder.rpartition("/")[0]):
             return False
         self._folders.add(folder)
         return True
@@ -259,14 +259,20 @@ class Root:
                     os.close(fd)
 
     def _remove_empty(self, folder: str) -> None:
-        while folder:
-            try:
-                os.rmdir(folder, dir_fd=self.fd)
-            except OSError:  # not empty: somebody still needs it
+        """And those above it; the folder itself may have gone, and whoever took it away may not have got further."""
+        above = folder.rpartition("/")[0]
+        if not folder or not self.is_real(above):
+            return
+        try:
+            os.rmdir(folder, dir_fd=self.fd)
+        except FileNotFoundError:
+            pass
+        except OSError:  # not empty: somebody still needs it
+            if self.is_folder(folder):
                 self._unsynced.append(folder)
-                return
-            self._folders.discard(folder)
-            folder = folder.rpartition("/")[0]
+            return
+        self._folders.discard(folder)
+        self._remove_empty(above)
 
     def _opener(self, path: str, flags: int) -> int:
         return os.open(path, flags | os.O_NOFOLLOW, 0o644, dir_fd=self.fd)

@@ -114,7 +114,8 @@ class Known:
 
     def holds_page(self, root: Root, path: str, wanted: FileState) -> bool:
         """Whether this file is there, whole, and readable by everybody. Each path is asked for once, here and below."""
-        state, before = None if self.empty else root.state(path), self.left.pop(path, None)
+        before, is_ours = self.left.pop(path, None), not self.empty and root.is_real(path.rpartition("/")[0])
+        state = root.state(path) if is_ours else None
         if state is None or state.st_size != wanted[0] or not _is_readable(state):
             return False
         if state.st_ctime_ns < self.trusted and before == wanted:

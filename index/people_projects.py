@@ -87,8 +87,16 @@ def about_page(
 
 
 def _install(project: Holdings, url: str | None) -> str:
-    lines = "".join(f"<h3>{platform}</h3>\n{line(platform, project.name, url)}" for platform in project.wheels)
+    lines = "".join(
+        f"<h3>{platform}</h3>\n{line(platform, _to_install(project.name, wheels), url)}"
+        for platform, wheels in project.wheels.items()
+    )
     return f'{lines}<p class="soft">{elsewhere(url)}uv takes the same line with <code>uv</code> before it.</p>\n'
+
+
+def _to_install(name: str, wheels: Sequence[Wheel]) -> str:
+    """PEP 592: where all is yanked, an installer takes what is pinned, and nothing else."""
+    return f"{name}=={wheels[-1].version}" if all(wheel.yanked is not None for wheel in wheels) else name
 
 
 def _facts(project: Holdings, newest: Wheel, offered: bool, status: Status | None) -> str:

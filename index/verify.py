@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from email.message import Message
 from email.parser import BytesHeaderParser
 from html.parser import HTMLParser
 from pathlib import Path
@@ -27,6 +28,7 @@ STAGE = ".publishing"  # while a publication runs, or after one was killed: the 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _UNLIKE = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError)  # what other JSON ends in
 _LINUX = re.compile(r"(^|\.)linux_")
+_TIMES = 5
 _FOR_PEOPLE = re.compile(r"([^/]+/)?index\.html|about/[^/]+\.html")
 _EPOCH = "1970-01-01T00:00:00Z"
 _LISTING = re.compile(r"(?!about/)[^/]+/([^/]+\.txt|pylock\.[^/]+\.toml|[^/]+\.pylock\.toml)")  # what a set asks for
@@ -37,11 +39,33 @@ _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 def verify(public: Path) -> list[str]:
     """Everything that is wrong, one finding a line, in the order of the paths; empty when all is right.
 
-    A publication that is running or was killed is no finding: each path may then be as the old or as the new manifest
-    says, and only what both say is compared across pages. `interrupted` tells.
+    A publication that was killed is no finding: each path may then be as the old or as the new manifest says, and only
+    what both say is compared across pages; `interrupted` tells. Where one runs meanwhile, all is looked at again.
     """
     if not public.is_dir():
         return [f"{public}: there is no such folder"]
+    for _ in range(_TIMES):
+        before, findings = _publication(public), _findings(public)
+        if before == _publication(public):
+            return findings
+    return [f"{MANIFEST}: publications ran all the while; verify again when they have ended"]
+
+
+def _publication(public: Path) -> object:
+    """Something that is another after each publication, and after each of its steps."""
+    paths = sorted(_walk(public)) if interrupted(public) else []
+    return [(path, _stamp(public / path)) for path in (MANIFEST, *paths)]
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        state = path.lstat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _findings(public: Path) -> list[str]:
     found = _Tree.read(public)
     for check in (_against_manifest, _readable, _empty_folders, _pool, _indexes, _folders, _plain_pages, _front_page):
         check(found)
@@ -164,6 +188,8 @@ def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
 
 
 def _against_manifest(tree: _Tree) -> None:
+    if not any(tree.manifests):  # which was said: not once more for each path
+        return
     named = {path for manifest in tree.manifests for path in manifest}
     found: dict[str, Any] = {path: {"link": target} for path, target in tree.links.items()}
     found |= {path: {"size": size, "sha256": sha256} for path, (size, sha256) in tree.files.items()}
@@ -186,6 +212,8 @@ def _against_manifest(tree: _Tree) -> None:
 def _described(state: dict[str, Any]) -> str:
     if "link" in state:
         return f"a link to {state['link']}"
+    if (state.get("size") or 0) < 0:
+        return str(state.get("sha256"))
     return f"{state.get('size')} bytes with sha256 {state.get('sha256')}"
 
 
@@ -196,19 +224,28 @@ def _copied_link(tree: _Tree, path: str, allowed: list[Any]) -> bool:
 
 
 def _readable(tree: _Tree) -> None:
-    """Whoever may read the manifest may read all the rest: a web server answers 403 for what is hidden from it."""
-    readers = (_mode(tree.public / MANIFEST) or 0) & 0o444
-    for paths, wanted in ((tree.files, readers), (tree.folders, readers | readers >> 2)):
+    """Whoever may read the manifest or the front page may read all the rest, and nobody else may write it.
+
+    A web server answers 403 for what is hidden from it. On a disk that knows no modes all have the same.
+    """
+    manifest, front = (_mode(tree.public / path) or 0 for path in (MANIFEST, "index.html"))
+    readers, writers = (manifest | front) & 0o444, manifest | front | 0o200
+    for paths, wanted in (((*tree.files, MANIFEST), readers), ((*tree.folders, "."), readers | readers >> 2)):
         for path in paths:
             mode = _mode(tree.public / path)
             if mode is not None and ~mode & wanted:
-                tree.say(path, f"is hidden from some who may read {MANIFEST}: its mode is {mode & 0o777:o}")
+                tree.say(path, f"is hidden from some who may read the rest: its mode is {mode & 0o777:o}")
+            if mode is not None and mode & 0o222 & ~writers:
+                tree.say(path, f"may be written by some who may not write the rest: its mode is {mode & 0o777:o}")
 
 
 def _empty_folders(tree: _Tree) -> None:
     for folder, folders, files in os.walk(tree.public):
         if not folders and not files and not interrupted(tree.public):
-            tree.say(Path(folder).relative_to(tree.public).as_posix(), "has nothing in it")
+            tree.say(
+                Path(folder).relative_to(tree.public).as_posix(),
+                "has nothing in it, and doit leaves alone what it did not make: remove it",
+            )
 
 
 def _mode(path: Path) -> int | None:
@@ -270,7 +307,9 @@ def _lists_projects(folder: str) -> bool:
 
 
 def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
-    links = _parse(tree, html)
+    parsed = _parsed(tree, html)
+    links = parsed.found
+    _version(tree, html, parsed)
     names = [_word(project, "name") for project in _load(tree, other, "projects")]
     if tree.moves(html, other):
         return
@@ -287,6 +326,7 @@ def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
 
 def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
     parsed = _parsed(tree, html)
+    _version(tree, html, parsed)
     said = [_from_html(tree, html, text, attributes) for text, attributes in parsed.found]
     if _name(tree, other) != posixpath.basename(folder) and not tree.moves(other):
         tree.say(other, f"is about {_name(tree, other)!r}")
@@ -294,6 +334,7 @@ def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
     if said != also and not tree.moves(html, other):
         names = sorted({one.name for one in {*said} ^ {*also}})
         tree.say(folder, f"HTML and JSON disagree about {', '.join(names) or 'the order of their files'}")
+    _versions(tree, other, also)
     status, reason = (parsed.metas.get(f"pypi:project-status{end}") for end in ("", "-reason"))
     if {"status": status, "reason": reason or ""} != _status(tree, other) and not tree.moves(html, other):
         tree.say(folder, "HTML and JSON disagree about the project's status")
@@ -301,6 +342,26 @@ def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
         for one in files:
             _file(tree, page, one)
     tree.offered.setdefault(posixpath.dirname(folder), {}).update({one.name: one for one in said})
+
+
+def _version(tree: _Tree, page: str, parsed: _Anchors) -> None:
+    if parsed.metas.get("pypi:repository-version") != "1.4":
+        tree.say(page, "is not of repository-version 1.4")
+
+
+def _versions(tree: _Tree, page: str, files: list[_File]) -> None:
+    """PEP 700: `versions` are those of the files, as METADATA spells them."""
+    try:
+        said = json.loads(_read(tree, page) or b"").get("versions")
+    except _UNLIKE:
+        return
+    found = {_metadata(tree, one).get("Version") for one in files if f"{one.path}.metadata" in tree.files}
+    if said != list(dict.fromkeys(map(str, said or ()))) or (found and set(said) != set(map(str, found))):
+        tree.say(page, "its versions are not those of its files")
+
+
+def _metadata(tree: _Tree, one: _File) -> Message:
+    return BytesHeaderParser().parsebytes(_read(tree, f"{one.path}.metadata") or b"")
 
 
 def _file(tree: _Tree, page: str, one: _File) -> None:
@@ -312,7 +373,7 @@ def _file(tree: _Tree, page: str, one: _File) -> None:
     if one.path not in tree.files or {one.path, beside} & tree.wrong:
         return
     (size, sha256), (_, metadata) = tree.files[one.path], tree.files.get(beside, (0, None))
-    said = BytesHeaderParser().parsebytes(_read(tree, beside) or b"").get("Requires-Python", "")
+    said = _metadata(tree, one).get("Requires-Python", "")
     python, wanted = (" ".join(_CONTROL.sub(" ", text).split()) for text in (str(said), one.python or ""))
     merged_and_for_one = page.startswith("simple/") and _LINUX.search(name.rpartition("-")[2])
     rules = {
@@ -342,6 +403,7 @@ def _folders(tree: _Tree) -> None:
         for path in (f"{folder}/{name}" for name, one in offered.items() if one.yanked is None or one.sha256 in wanted):
             if path not in tree.links and path not in tree.files and not tree.moves(path):
                 tree.say(path, "is missing, and the platform's index has it")
+        _flat_page(tree, folder)
         if (lost := wanted - {one.sha256 for one in offered.values()}) and not interrupted(tree.public):
             tree.say(folder, f"a set asks for sha256 {min(lost)}, which its index does not have")
     for path, target in tree.links.items():
@@ -356,15 +418,28 @@ def _folders(tree: _Tree) -> None:
             tree.say(path, "is not what the platform's index offers under this name")
 
 
+def _flat_page(tree: _Tree, folder: str) -> None:
+    """What `pip install -f URL` reads: it has each file of the folder. What else it has is looked at below."""
+    page = f"{folder}/index.html"
+    if page not in tree.files or page in tree.wrong:
+        return
+    listed = {tree.resolve(page, attributes.get("href") or "")[0] for _, attributes in _parsed(tree, page).found}
+    there = {path for path in (*tree.links, *tree.files) if posixpath.dirname(path) == folder and path.endswith(".whl")}
+    for path in there - listed:
+        if not tree.moves(path, page):
+            tree.say(path, "is not on its folder's page")
+
+
 def _plain_pages(tree: _Tree) -> None:
     """Pages for people: each relative link leads to something, with the hash that it names."""
     pages = sorted(page for page in tree.files.keys() - tree.wrong if _FOR_PEOPLE.fullmatch(page))
     for page in (page for page in pages if not page.startswith(("simple/", "files/"))):
         parsed = _parsed(tree, page)
-        for url in parsed.sources:
+        links = [attributes.get("href") or "" for _, attributes in parsed.found]
+        for url in (*links, *parsed.sources):
             if _split(url).scheme or _split(url).netloc:
-                tree.say(page, f"fetches {url!r} from elsewhere")
-        for url in (*(attributes.get("href") or "" for _, attributes in parsed.found), *parsed.sources):
+                tree.say(page, f"links to {url!r}, which is elsewhere")
+        for url in (*links, *parsed.sources):
             if _split(url).scheme or not _split(url).path:
                 continue
             path, sha256 = tree.resolve(page, url)
@@ -431,10 +506,6 @@ class _Anchors(HTMLParser):
         self._inside = self._inside and tag != "a"
 
 
-def _parse(tree: _Tree, page: str) -> list[tuple[str, dict[str, str | None]]]:
-    return _parsed(tree, page).found
-
-
 def _parsed(tree: _Tree, page: str) -> _Anchors:
     text = (_read(tree, page) or b"").decode(errors="replace")
     if not text.lower().startswith("<!doctype html>"):
@@ -493,7 +564,9 @@ def _from_json(tree: _Tree, page: str, record: dict[str, Any]) -> _File:
         tree.say(page, f"{_word(record, 'filename')}: dist-info-metadata breaks older pip")
     name, python, yanked = str(_word(record, "filename")), _word(record, "requires-python"), record.get("yanked", False)
     reason = None if yanked is False else "" if yanked is True else str(yanked)
-    size, uploaded = _word(record, "size") or "none", _word(record, "upload-time")
+    size, uploaded = str(record.get("size")), _word(record, "upload-time")
+    if not isinstance(record.get("size"), int):
+        tree.say(page, f"{name}: its size is no number")
     return _File(name, path, sha256, python, metadata, reason, size, uploaded)
 
 

@@ -220,6 +220,19 @@ def test_a_link_in_the_place_of_a_folder_is_not_followed(public: Path, store: Sh
     assert snapshot(elsewhere) == before
 
 
+@pytest.mark.parametrize("folder", ["simple/foo", "box/simple/foo"])
+def test_a_link_in_the_place_of_a_projects_folder_is_named(public: Path, store: Shelves, folder: str) -> None:
+    """Also where it leads to a copy of what was there: a tree that is carried elsewhere would not have that."""
+    put(public, store, platform("box", [store.wheel("foo")]))
+    (public / folder).rename(public.parent / "elsewhere")
+    (public / folder).symlink_to(public.parent / "elsewhere")
+    with pytest.raises(PublishError, match=rf"{folder} is not a folder\n  move it away"):
+        put(public, store, platform("box", [store.wheel("foo")]))
+    (public / folder).unlink()
+    put(public, store, platform("box", [store.wheel("foo")]))
+    assert verify(public) == []
+
+
 IN_THE_WAY = ["index.html", "about/foo.html", "simple/foo/index.html", "box/foo-1.0-*.whl", "files/*/*/foo-1.0-*.whl"]
 
 
@@ -305,7 +318,8 @@ def test_a_folder_that_is_not_ours_stays_hidden(public: Path, store: Shelves) ->
     (public / "simple").rename(elsewhere)
     (elsewhere / "foo").chmod(0o700)
     (public / "simple").symlink_to(elsewhere)
-    put_thoroughly(public, store)
+    with pytest.raises(PublishError, match="simple is not a folder"):
+        put_thoroughly(public, store)
     assert (elsewhere / "foo").stat().st_mode & 0o777 == 0o700
 
 
@@ -443,6 +457,31 @@ def test_what_leads_to_others_is_taken_away_before_them(tmp_path: Path, store: S
     assert (removed > 64) == (projects > 0)
     for last in range(1, removed, max(1, removed // 16)):
         assert stopped_after(tmp_path / f"public-{last}", store, shared, gone, last) >= last
+
+
+def test_stopped_before_it_takes_an_empty_folder_away(public: Path, store: Shelves) -> None:
+    """Its files have gone, so that nothing in it tells the next publication of it: it goes all the same."""
+    shared, gone = store.wheel("shared"), store.wheel("gone")
+    real, count = os.rmdir, 0
+
+    def rmdir(path: str, **more: int) -> None:
+        nonlocal count
+        count += not str(path).startswith(".publishing")
+        if count == last:
+            raise KeyboardInterrupt
+        real(path, **more)
+
+    for last in range(1, 20):
+        count = 0
+        put(public, store, platform("box", [shared, gone]))
+        with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(os, "rmdir", rmdir)
+            put(public, store, platform("box", [shared]))
+        put(public, store, platform("box", [shared]))
+        assert verify(public) == [], last
+        if count < last:
+            return
+    pytest.fail("it was always stopped")
 
 
 def stopped_after(public: Path, store: Shelves, shared: Entry, gone: list[Entry], last: int) -> int:

@@ -9,6 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -272,6 +274,36 @@ ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
         ],
         r"foo-1.0-py3-none-any.whl: cannot be read as a wheel",
     ),
+    "versions that are not those of the files": (
+        lambda public: edit(public, "simple/foo/index.v1_json", r'"versions":\[.*?\]', '"versions":["1.0"]'),
+        r"simple/foo/index.v1_json: its versions are not those of its files",
+    ),
+    "a version twice": (
+        lambda public: edit(public, "simple/foo/index.v1_json", r'"versions":\["0.9",', '"versions":["0.9","0.9",'),
+        r"simple/foo/index.v1_json: its versions are not those of its files",
+    ),
+    "a size in quotes": (
+        lambda public: edit(public, "simple/foo/index.v1_json", r'"size":(\d+)', r'"size":"\1"'),
+        r"simple/foo/index.v1_json: foo-1.0-py3-none-any.whl: its size is no number",
+    ),
+    "another repository-version": (
+        lambda public: edit(public, "old/simple/index.html", "1[.]4", "2.0"),
+        r"old/simple/index.html: is not of repository-version 1.4",
+    ),
+    "a repository-version on no project's page": (
+        lambda public: edit(public, "simple/foo/index.html", '<meta name="pypi:repository-version".*\n', ""),
+        r"simple/foo/index.html: is not of repository-version 1.4",
+    ),
+    "a file of elsewhere on a folder's page": (
+        lambda public: edit(
+            public, "old/index.html", "<a href=", '<a href="http://evil.example/foo-9-py3-none-any.whl">'
+        ),
+        r"old/index.html: links to 'http://evil.example/foo-9-py3-none-any.whl', which is elsewhere",
+    ),
+    "a file that its folder's page does not have": (
+        lambda public: edit(public, "old/index.html", r"<a href=.*foo-1.0.*\n", ""),
+        r"old/foo-1.0-py3-none-any.whl: is not on its folder's page",
+    ),
     "a wheel under another hash": (
         lambda public: [
             path := wheel(public, "bar-1.0+local.1"),
@@ -289,6 +321,51 @@ def test_what_is_altered_is_found(public: Path, name: str) -> None:
     alter, expected = ALTERATIONS[name]
     alter(public)
     assert any(re.search(expected, finding, re.DOTALL) for finding in verify(public)), verify(public)
+
+
+MODES = {"simple/foo/index.html": 0o646, "simple/foo": 0o777, ".": 0o700, "manifest.json": 0o600, "index.html": 0o600}
+
+
+@pytest.mark.parametrize("path", MODES)
+def test_modes_unlike_the_rest(public: Path, path: str) -> None:
+    """A web server answers 403 for what is hidden from it; and what somebody else may write is not to be trusted."""
+    place = public / path
+    was = place.stat().st_mode & 0o777
+    place.chmod(MODES[path])
+    [finding] = [one for one in verify(public) if one.startswith(f"{path}: ")]
+    assert finding.endswith(f"the rest: its mode is {MODES[path]:o}")
+    place.chmod(was)
+    assert verify(public) == []
+
+
+def test_a_lost_manifest_is_one_finding(public: Path) -> None:
+    """And not one for each path."""
+    (public / "manifest.json").unlink()
+    assert verify(public) == ["manifest.json: is missing"]
+
+
+def test_a_publication_that_runs_is_no_finding(tmp_path: Path) -> None:
+    """Trees of other sizes are published one after the other while somebody verifies: nothing is wrong at any time."""
+    store, public = Shelves(tmp_path / "store"), tmp_path / "public"
+    wheels = [store.wheel(f"made-up-{number}") for number in range(80)]
+    trees = [tree([platform("box", wheels[:size])], url=None, metadata=store.metadata) for size in (20, 80)]
+    publish(public, trees[0], blob=store.blob)
+    ended = threading.Event()
+
+    def publishing() -> None:
+        for number in range(16):
+            publish(public, trees[number % 2], blob=store.blob)
+            time.sleep(0.02 * (number % 8))
+        ended.set()
+
+    thread = threading.Thread(target=publishing)
+    thread.start()
+    found: set[str] = set()
+    while not ended.is_set():
+        found.update(verify(public))
+    thread.join()
+    assert found <= {"manifest.json: publications ran all the while; verify again when they have ended"}
+    assert verify(public) == []
 
 
 @pytest.mark.parametrize("name", ["x\x1b[2J\n", "x\udcff"])

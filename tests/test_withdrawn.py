@@ -63,9 +63,18 @@ def test_a_yank_and_a_status_are_published_when_the_lock_has_heard_of_them(bench
     withdraw(index, "alpha")
     assert bench.doit().code == 0
     assert "yanked" not in page(bench, "alpha")["files"][0]
-    assert bench.doit("upgrade").code == 0
+    told = bench.doit("upgrade")
+    assert told.code == 0
+    assert told.out.splitlines()[-3:] == [
+        'here  alpha is archived: see "beta"',
+        "here  alpha 1.0 is yanked: eats <files>",
+        "run doit to get what moved",
+    ]
     ran = bench.doit()
     assert ran.code == 0, ran.text
+    said = bench.doit("generations").out
+    assert '! here alpha is archived: see "beta"' in said
+    assert "! here alpha-1.0-py3-none-any.whl is yanked: eats <files>" in said
     for folder in ("simple", "here/simple"):
         assert page(bench, "alpha", folder)["files"][0]["yanked"] == "eats <files>"
         assert page(bench, "alpha", folder)["project-status"] == {"status": "archived", "reason": 'see "beta"'}
@@ -89,7 +98,7 @@ def test_a_yank_that_is_taken_back(bench: Bench, index: loopback.Index) -> None:
     del one["yanked"]
     one["upload-time"] = "2024-01-01T00:00:00Z"
     index.server.behaviours["/simple/alpha/"] = loopback.body(json.dumps(index.pages["alpha"]).encode(), JSON_TYPE)
-    assert bench.doit("upgrade").code == 0
+    assert "here  alpha 1.0 is no longer yanked" in bench.doit("upgrade").out
     assert bench.doit().code == 0
     assert "yanked" not in page(bench, "alpha")["files"][0]
     assert "yanked" not in page(bench, "alpha", "here/simple")["files"][0]
