@@ -143,6 +143,24 @@ def is_proven(yard: Yard, platform: Platform, plan: Plan) -> bool:
     return not may_run_foreign_code(platform) or proving.is_proven(yard, ground_of(yard, platform), sets)
 
 
+def refuse_lacking(yard: Yard, platform: Platform, plan: Plan) -> None:
+    """BuildError where a wheel requires what its set does not have, whatever was said of it when that was resolved."""
+    from builders import closure  # only here is METADATA read again
+
+    markers = dict(ground_of(yard, platform).facts.markers)
+    lines: list[str] = []
+    for one in platform.sets:
+        mine = [step.fingerprint for step in plan.steps if one.name in step.sets]
+        records = [record for fingerprint in mine if (record := yard.store.record(fingerprint))]
+        lines += [f"set {one.name}: {line}" for line in closure.lacking(records, markers)]
+    if lines:
+        raise BuildError(
+            "\n".join(lines),
+            hint="its index or its sdist said something else when the set was resolved: tell whoever publishes it; "
+            "until then, write what is required into the set",
+        )
+
+
 def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:
     """State that a platform is complete: from now on the index has it. What was published before stays."""
     finished = yard.store.finished()

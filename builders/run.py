@@ -89,6 +89,7 @@ class Run:
         """State that the platform has all its wheels."""
         if platform.name not in self.skipped:
             plan = self.plans[platform.name]
+            pipeline.refuse_lacking(self.yard, platform, plan)
             if platform.prove:
                 pipeline.prove_platform(self.yard, platform, plan)
             pipeline.complete_platform(self.yard, platform, plan)

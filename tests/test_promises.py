@@ -11,7 +11,7 @@ import pytest
 
 from builders.store import Store
 from tests.conftest import Bench
-from tests.loopback import Index, serving
+from tests.loopback import Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused
 from tests.test_only_what_changed import HERE, contents
@@ -104,6 +104,39 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
     assert ran.code == 0, ran.text
     assert sha(after) in (bench.root / "public/here/packages.txt").read_text()
     assert "was built again" not in ran.out
+
+
+# --- what METADATA says elsewhere -------------------------------------------------------------------------------------
+
+
+def test_a_wheel_that_requires_more_than_its_index_said(bench: Bench) -> None:
+    """Where nothing is proven either: what is in the wheel counts on the far side, so the platform is not complete."""
+    wheel = make_wheel(bench.root / "elsewhere", "demo", requires=["other>=1", "never; python_version<'3'"])
+    other = make_wheel(bench.root / "elsewhere", "other")
+    said = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+    with serving() as server:
+        index = Index(server=server)
+        fields = {"core-metadata": {"sha256": sha256(said).hexdigest()}}
+        index.add("demo", wheel.name, wheel.read_bytes(), fields=fields)
+        index.add("other", other.name, other.read_bytes())
+        server.behaviours[f"/files/{wheel.name}.metadata"] = file(said)
+        declare(bench, "demo", upstream={"url": index.url})
+        ran = refused(bench.doit())
+        assert "set packages: demo 1.0 requires other>=1, and there is none" in ran.out, ran.text
+        assert not list(bench.root.glob("public/here/*.whl"))
+        declare(bench, "demo", "other", upstream={"url": index.url})
+        ran = bench.doit()
+    assert ran.code == 0, ran.text
+
+
+@pytest.mark.network
+def test_an_sdist_whose_wheel_requires_more_than_it_said(bench: Bench) -> None:
+    """Its static metadata names nothing, so that nobody builds it to resolve; and then its wheel does."""
+    make_sdist(bench.root / "vendor", "demo", parts=("change-base", "change-requires"))
+    make_wheel(bench.root / "vendor", "other")
+    declare(bench, "demo")
+    ran = refused(bench.doit())
+    assert "set packages: demo 1.0 requires other, and there is none" in ran.out, ran.text
 
 
 # --- a backend's word -------------------------------------------------------------------------------------------------

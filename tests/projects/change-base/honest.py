@@ -7,13 +7,15 @@ import os
 import zipfile
 
 
-def build_wheel(wheel_directory, config_settings=None, metadata_directory=None, name=None, tag="py3-none-any"):
-    """Write the wheel that PKG-INFO asks for, or one under another name."""
+def build_wheel(
+    wheel_directory, config_settings=None, metadata_directory=None, name=None, tag="py3-none-any", requires=()
+):
+    """Write the wheel that PKG-INFO asks for, or one under another name, or one that requires more."""
     with open("PKG-INFO", encoding="utf-8") as stream:
         told = email.message_from_file(stream)
     name, version = name or told["Name"], told["Version"]
     stem = "{}-{}".format(name.replace("-", "_"), version)
-    requires = "".join("Requires-Dist: {}\n".format(line) for line in told.get_all("Requires-Dist") or [])
+    requires = "".join("Requires-Dist: {}\n".format(line) for line in [*(told.get_all("Requires-Dist") or []), *requires])
     metadata = "Metadata-Version: 2.2\nName: {}\nVersion: {}\n{}".format(name, version, requires)
     members = {
         "{}.py".format(name.replace("-", "_")): "WORD = {!r}\n".format(os.environ.get("CHANGE_WORD", "")),

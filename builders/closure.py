@@ -1,0 +1,42 @@
+"""Whether a set of wheels is whole: what each of them requires, on its platform, is among them.
+
+A set is resolved by what its index and its sdists say of each project; what is installed goes by what is in the wheels.
+Where these two differ, nobody would notice before the far side, as nothing else compares them without installing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+
+from packaging.markers import UndefinedComparison
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from builders.store import Record
+
+
+def lacking(records: Iterable[Record], markers: Mapping[str, str]) -> list[str]:
+    """A line for each requirement that no wheel of a set answers; what only an extra asks for is left out."""
+    wheels = sorted(records, key=lambda record: record.project)
+    there = {project: [one.version for one in same] for project, same in groupby(wheels, lambda one: one.project)}
+    lines = []
+    for wheel in wheels:
+        for required in _required(wheel, markers):
+            versions = there.get(canonicalize_name(required.name), [])
+            if not any(required.specifier.contains(version, prereleases=True) for version in versions):
+                found = f"only {', '.join(versions)}" if versions else "none"
+                lines.append(f"{wheel.project} {wheel.version} requires {required}, and there is {found}")
+    return lines
+
+
+def _required(wheel: Record, markers: Mapping[str, str]) -> Iterator[Requirement]:
+    """What it asks for there; old METADATA has lines that are no requirements: nobody can answer them."""
+    for text in wheel.requires_dist:
+        try:
+            required = Requirement(text)
+            is_asked = required.marker is None or required.marker.evaluate({**markers, "extra": ""})
+        except (InvalidRequirement, UndefinedComparison):
+            continue
+        if is_asked:
+            yield required
