@@ -69,6 +69,8 @@ class Fetcher:
             with self._connections.answer("GET", url, headers, deadline=self._limits.page_seconds) as answer:
                 if answer.status in _GONE:
                     return None
+                if answer.status != 200:
+                    raise Failure(f"answers {answer.status} to a question for a whole page", again=False)
                 body = _undo_coding(_whole(answer, self._limits.page_bytes), answer.headers, self._limits.page_bytes)
                 return Page(body=body, content_type=answer.headers.get("content-type", ""), url=answer.url)
 
@@ -317,6 +319,8 @@ def _undo_coding(body: bytes, headers: Mapping[str, str], most: int) -> bytes:
                 raise Failure(
                     f"sends a gzip page that is cut short, or unpacks to more than {most // MEBIBYTE} MiB", again=False
                 )
+            if unpacker.unused_data:
+                raise Failure("sends a gzip page with something behind its end", again=False)
             return page
         case _:
             raise Failure("sends a page in a content coding that was not asked for", again=False)

@@ -43,6 +43,9 @@ _ATTRIBUTE = re.compile(r'([a-z][a-z-]*)="([^"<>]*)"')
 _TEXTS = {f"data-{name}": name for name in ("requires-python", "upload-time", "yanked")}
 _PAIRS = {f"data-{name}": name for name in ("core-metadata", "dist-info-metadata")}
 # What an index writes above the files of a project, also where there are none; and what only leads to another page.
+_STRAY = 100  # that an honest page may have in its text
+_LONGEST = 65536  # characters of a tag with the text that follows it
+_LONGEST_URL = 2000
 _HEADING = re.compile(r"<(?:title|h1)\b[^<>]*>([^<]*)", re.IGNORECASE)
 _INDEX_WORDS = re.compile(r"\b(links for|simple index|index of|directory listing for)\b", re.IGNORECASE)
 _HTML = re.compile(r"<(!doctype html|html)\b", re.IGNORECASE)
@@ -261,14 +264,14 @@ def _file(filename: str, url: Url, fields: Mapping[str, object]) -> IndexFile | 
 def _time(value: object) -> str | None:
     """In whole seconds of UTC, as it will stand in a lock: what is fetched ahead of that is known again by it.
 
-    Not before the year 1000: strftime writes such a year with fewer digits, which is no time to anybody else.
+    Not before the year 1000, which strftime writes with fewer digits, nor in the last that there is: uv takes neither.
     """
     try:
         said = datetime.fromisoformat(value)  # type: ignore[arg-type]
         utc = said.replace(tzinfo=said.tzinfo or UTC).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
-    return utc.strftime("%Y-%m-%dT%H:%M:%SZ") if utc.year >= 1000 else None
+    return utc.strftime("%Y-%m-%dT%H:%M:%SZ") if 1000 <= utc.year < 9999 else None
 
 
 def _yanked(value: object) -> str | None:
@@ -338,8 +341,16 @@ def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry], Status | None]
             f"{url} says that it is HTML, and sends JSON",
             hint="The server's content type is wrong: ask whoever runs it.",
         )
+    text = body.decode("utf-8", errors="replace")
     reader = _Anchors()
-    reader.read(body.decode("utf-8", errors="replace"))
+    try:
+        if _is_endless(text):
+            raise UpstreamError(f"{url} is no HTML page: tags or comments in it have no end")
+        reader.read(text)
+    except AssertionError as error:  # of "<![": until Python 3.14
+        raise UpstreamError(f"{url} is no HTML page: {visible(str(error))[:80]}") from None
+    if len(reader.base) > _LONGEST_URL:
+        raise UpstreamError(f"{url} has a <base> of {len(reader.base)} characters")
     if (version := reader.meta.get("pypi:repository-version")) is not None:
         _check_version(version, url)
     base = url.join(reader.base) if reader.base else url
@@ -353,6 +364,15 @@ def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry], Status | None]
         )
     status = _status(reader.meta.get("pypi:project-status"), reader.meta.get("pypi:project-status-reason"))
     return base, reader.entries, status
+
+
+def _is_endless(text: str) -> bool:
+    """Whether tags or comments begin that do not end: to HTMLParser each of them is all the rest of the page again."""
+    return (
+        text.count("<!--") - text.count("-->") > _STRAY
+        or text.count("<") - text.count(">") > _STRAY
+        or max(map(len, text.split("<"))) > _LONGEST
+    )
 
 
 class _Anchors(HTMLParser):

@@ -19,9 +19,9 @@ from builders.yaml_nodes import Mistake, quoted
 
 _LARGEST = 16 * 2**20
 _DEEPEST = 50  # files that lead to one another by -r and -c
-_COMMENT = re.compile(r"(^|\s+)#.*$")
+_COMMENT = re.compile(r"(^|(?<!\s)\s+)#.*$")
 _OPTION = re.compile(r"\s+(?=--?[A-Za-z])")
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
+_VARIABLE = re.compile(r"\$\{[^{}]*\}")
 _HASH = re.compile(r"--hash[= ]\s*(\S+)")
 _DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 

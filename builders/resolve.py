@@ -146,9 +146,7 @@ def _inputs(name: str, request: Request) -> list[Input]:
 
 def _script(name: str, request: Request, index_url: str) -> str:
     flags = [f"--index-url={index_url}", "--constraints=constraints.txt", "--build-constraints=build-constraints.txt"]
-    flags += [f"--only-binary={project}" for project in request.only_binary]
-    if not request.confined:
-        flags.append("--no-build")
+    flags += [f"--only-binary={project}" for project in request.only_binary] if request.confined else ["--no-build"]
     if request.upgrade is True:
         flags.append("--upgrade")
     elif request.upgrade:
@@ -243,7 +241,7 @@ def _no_solution(request: Request, said: str, failure: WheelyardError | None) ->
             f"{request.key}: No space left on device, while it was resolved",
             hint="nothing was lost: make room (in an image, `limits: memory:` bounds it), and run again",
         )
-    if not request.confined:
+    if "--no-build" in reason:
         return ResolutionError(
             f"{request.key}: {reason}",
             hint="sdists were passed over, because a build on this machine cannot be confined: "

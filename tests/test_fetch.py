@@ -329,6 +329,22 @@ def test_huge_pages_are_refused_packed_and_unpacked(server: Server) -> None:
             fetcher.get_page(Url.parse(f"{server.url}{name}/"), "text/html")
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        (loopback.body(gzip.compress(b"<a>one") + gzip.compress(b"<a>two"), content_encoding="gzip"), "behind its end"),
+        (loopback.body(gzip.compress(b"<a>one") + b"junk", content_encoding="gzip"), "behind its end"),
+        (loopback.status(206), "answers 206 to a question for a whole page"),
+        (loopback.status(416), "answers 416 to a question for a whole page"),
+    ],
+)
+def test_a_part_is_no_page(server: Server, fetcher: Fetcher, behaviour: loopback.Behaviour, said: str) -> None:
+    """A list that lacks files would make a lock with others than there are."""
+    server.behaviours["/part/"] = behaviour
+    with pytest.raises(UpstreamError, match=said):
+        fetcher.get_page(Url.parse(f"{server.url}part/"), "text/html")
+
+
 def test_a_page_has_a_deadline(server: Server) -> None:
     """Fast enough at each moment, but without end in sight."""
     fetcher = Fetcher({}, limits=Limits(attempts=1, page_seconds=0.6, slow_seconds=0.2, slow_bytes=1))

@@ -128,6 +128,21 @@ def test_the_newest_version_with_a_wheel_is_taken_where_no_sdist_may_run(bench: 
     assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
 
 
+@pytest.mark.network
+def test_what_keeps_a_host_from_resolving_is_told_as_it_is(bench: Bench) -> None:
+    """That sdists were passed over is said where that was it; a package may be asked for as a wheel there too."""
+    make_sdist(bench.root / "vendor", "only")
+    make_wheel(bench.root / "vendor", "good", "1.0")
+    declare(bench, "only", prove=False)
+    assert "sdists were passed over" in refused(bench.doit(DOCKER_HOST=NO_ENGINE)).out
+    declare(bench, "good>2", prove=False)
+    ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
+    assert "change the requirement" in ran.out
+    assert "sandbox: none" not in ran.out, ran.text
+    declare(bench, "good", prove=False, builds={"good": {"from": "wheel"}})
+    assert bench.doit(DOCKER_HOST=NO_ENGINE).code == 0
+
+
 def test_a_python_that_this_machine_lacks_is_named(bench: Bench) -> None:
     """`python:` of one that is not here: which one, and what to write instead."""
     make_wheel(bench.root / "vendor", "good")

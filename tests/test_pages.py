@@ -277,6 +277,33 @@ def test_a_page_that_lists_nothing_of_the_project_is_told_from_an_empty_one(text
     assert listing.foreign is foreign
 
 
+ENDLESS = {
+    "<!--": 100_000,
+    "<a ": 50_000,
+    "<a x='": 50_000,
+    "<title ": 50_000,
+    "<h1": 50_000,
+    "</": 100_000,
+    "<?": 100_000,
+    "<![foo[a]]>": 1,
+    f"<a {'x=' * 40_000}": 1,
+}
+
+
+@pytest.mark.parametrize("text", ENDLESS, ids=range(len(ENDLESS)))
+def test_markup_without_an_end_is_no_page(text: str) -> None:
+    """To HTMLParser each of these is all the rest of the page, again and again: minutes, for a few hundred kB."""
+    body = f"<html><body>{text * ENDLESS[text]}".encode()
+    with pytest.raises(UpstreamError, match="is no HTML page"):
+        parse_page(body, "text/html", PAGE, project=FOO)
+
+
+def test_a_base_is_no_longer_than_it_may_be() -> None:
+    """Each link would be joined to all of it."""
+    with pytest.raises(UpstreamError, match="has a <base> of 60001 characters"):
+        read_html(f'<base href="{"x/" * 30_000}y">{"<a href=z>" * 8000}')
+
+
 def test_a_page_of_json_is_empty_where_it_says_so() -> None:
     """With meta and `files: []` there are no files; entries of something else are no list of this project."""
     assert [read_json(*files).foreign for files in ((), (None,), (entry("bar-1.zip"),), (entry(),))] == [
@@ -332,6 +359,7 @@ def test_a_hostile_reason_is_made_harmless() -> None:
         ("upload-time", "0001-01-01T00:00:00+23:59"),
         ("upload-time", "9999-12-31T23:59:59-12:00"),
         ("upload-time", "0001-01-02T00:00:00Z"),
+        ("upload-time", "9999-12-31T23:59:59Z"),
         ("upload-time", "2024-06-30T23:59:60Z"),
     ],
 )
@@ -397,7 +425,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(PIECES, max_size=6))
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_a_page_is_read_the_same_at_one_look(pieces: list[str]) -> None:
     """What stands in front of an anchor that no index writes is read by the library's parser alone: no other files."""
     page = f"<!DOCTYPE html><title>foo</title>{''.join(pieces)}"

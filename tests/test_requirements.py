@@ -227,6 +227,12 @@ def test_a_pipe_is_not_waited_for(folder: Path) -> None:
     assert "requirements/pipe.txt is not a file" in mistakes(folder, "-r pipe.txt")[0]
 
 
+@pytest.mark.parametrize("line", ["six" + " " * 400_000 + "b#c", "six" + "${" * 200_000])
+def test_a_long_line_takes_no_longer_than_its_length(folder: Path, line: str) -> None:
+    """And not the square of it: these two would take a quarter of an hour, at each command."""
+    assert mistakes(folder, line)
+
+
 def test_ten_thousand_lines_are_read_quickly(folder: Path) -> None:
     """Plain pins, and lines with markers and hashes such as other tools write, take well under half a second each."""
     plain = "".join(f"project-{n}==1.{n}\n" for n in range(10_000))
