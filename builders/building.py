@@ -9,9 +9,8 @@ on to the wheels, the same container builds the wheel: starting another would ta
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +20,7 @@ from builders import commands
 from builders.diagnose import diagnose
 from builders.environments import environment_inputs
 from builders.errors import BuildError, WheelyardError
-from builders.facts import Facts
-from builders.jobs import Executor, Input, Job, Network, Outcome
+from builders.jobs import Input, Job, Network, Ran, run_job
 from builders.making import checked, fetch_blob, record_of
 from builders.plan import Ground, Step
 from builders.sdists import Sdist, read_sdist
@@ -56,17 +54,6 @@ class Building:
         return self.yard.store.blob(self.step.file.sha256).stat().st_size
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Ran:
-    """A job that ended: what it left, what it said."""
-
-    building: Building
-    executor: Executor
-    outcome: Outcome
-    out: Path
-    log: Path
-
-
 def building_of(yard: Yard, ground: Ground, step: Step, environment: list[Record]) -> Building:
     """The sdist is fetched if it is not there, and strictly read."""
     blob = fetch_blob(yard, step.file, label=f"{step.platform}/{step.name}")
@@ -80,7 +67,7 @@ def build(building: Building) -> Record:
         building.yard.progress.begin(building.label, "BUILD", platform=building.step.platform)
         script = commands.wheel_script(building.step.file.filename, building.sdist.top)
         with _ran(building, script) as ran:
-            return _finished(ran)
+            return _finished(building, ran)
 
 
 def ask(building: Building) -> tuple[str, ...]:
@@ -98,7 +85,7 @@ def ask(building: Building) -> tuple[str, ...]:
             if go_on and extra:
                 yard.progress.pause(building.label)
             elif go_on:
-                _keep(ran)
+                _keep(building, ran)
             return extra
 
 
@@ -130,10 +117,10 @@ def _problem(line: str) -> str:
     return "it may not say where a project comes from" if asked.url else ""
 
 
-def _keep(ran: _Ran) -> None:
-    yard, building = ran.building.yard, ran.building
+def _keep(building: Building, ran: Ran) -> None:
+    yard = building.yard
     try:
-        record = _finished(ran)
+        record = _finished(building, ran)
         yard.store.add(record)
     except WheelyardError as error:
         yard.failures[building.label] = error
@@ -142,8 +129,7 @@ def _keep(ran: _Ran) -> None:
         yard.progress.done(building.label, outcome="built", size=record.size)
 
 
-@contextmanager
-def _ran(building: Building, script: str) -> Iterator[_Ran]:
+def _ran(building: Building, script: str) -> AbstractContextManager[Ran]:
     yard, ground, step = building.yard, building.ground, building.step
     refuse_unconfined(ground.platform)
     settings = ground.settings(step.project)
@@ -162,11 +148,7 @@ def _ran(building: Building, script: str) -> Iterator[_Ran]:
         network=Network.OPEN if settings.network else Network.NONE,
         limits=settings.limits_on(ground.platform),
     )
-    with tempfile.TemporaryDirectory(dir=yard.store.scratch()) as folder:
-        out = Path(folder, "out")
-        out.mkdir()
-        outcome = executor.run(job, out=out, log=log)
-        yield _Ran(building=building, executor=executor, outcome=outcome, out=out, log=log)
+    return run_job(executor, job, scratch=yard.store.scratch(), log=log)
 
 
 def _certificates(network: bool) -> tuple[Input, ...]:
@@ -176,17 +158,17 @@ def _certificates(network: bool) -> tuple[Input, ...]:
     return (Input(name=commands.CERTIFICATES, content=bundle),) if bundle else ()
 
 
-def _finished(ran: _Ran) -> Record:
+def _finished(building: Building, ran: Ran) -> Record:
     """From what a build left to the record; the bytes are in the store then."""
-    yard, ground, step = ran.building.yard, ran.building.ground, ran.building.step
+    yard, ground, step = building.yard, building.ground, building.step
     if not ran.outcome.ok:
         said = ran.log.read_text(errors="replace")
         limits = ground.settings(step.project).limits_on(ground.platform)
         cause = diagnose(step.project, ran.outcome, said, limits, host=ground.platform.host)
         raise BuildError(f"{step.name}: {cause.reason}", hint=cause.hint)
     built = _only_wheel(step, ran.out)
-    yard.progress.begin(ran.building.label, "REPAIR", platform=step.platform)
-    path = _repaired(ran, ground.facts, built)
+    yard.progress.begin(building.label, "REPAIR", platform=step.platform)
+    path = _repaired(building, ran, built)
     wheel = checked(read_wheel(path), step, ground.facts)
     return record_of(
         yard,
@@ -197,7 +179,7 @@ def _finished(ran: _Ran) -> Record:
         seconds=round(ran.outcome.seconds, 1),
         log=ran.log,
         built_on=f"{ground.platform.image or 'this machine, not confined'}, Python {ground.facts.python}",
-        built_with=tuple(sorted(f"{record.project} {record.version}" for record in ran.building.environment)),
+        built_with=tuple(sorted(f"{record.project} {record.version}" for record in building.environment)),
     )
 
 
@@ -212,11 +194,12 @@ def _only_wheel(step: Step, out: Path) -> Path:
             raise BuildError(f"{step.name}: one wheel was asked for, and the build left: {names}")
 
 
-def _repaired(ran: _Ran, facts: Facts, built: Path) -> Path:
+def _repaired(building: Building, ran: Ran, built: Path) -> Path:
     from builders.repair import RepairTarget, repair
 
     folder = ran.out.parent / "repaired"
     folder.mkdir()
+    facts = building.ground.facts
     target = RepairTarget(system=facts.system, machine=facts.machine, libc=facts.libc, libc_version=facts.libc_numbers)
     read_wheel(built)  # what repair reads is the build's word until it was checked
-    return repair(built, folder, target=target, libraries=ran.executor, log=ran.log, epoch=ran.building.sdist.newest)
+    return repair(built, folder, target=target, libraries=ran.executor, log=ran.log, epoch=building.sdist.newest)

@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, assert_never
 from builders.engine import Engine
 from builders.errors import EngineError
 from builders.images import UV_IN_IMAGE
-from builders.jobs import Ending, Input, Job, Network, Outcome
+from builders.jobs import Ending, Input, Job, Network, Outcome, run_job
 from builders.outputs import receive_tar
 
 if TYPE_CHECKING:
@@ -75,18 +75,13 @@ class ContainerExecutor:
         """
         job = Job(label="libraries", script=script, limits=Limits())
         before = {path.name for path in destination.iterdir()}
-        with tempfile.TemporaryDirectory(dir=destination.parent) as scratch:
-            fresh = Path(scratch, "out")
-            fresh.mkdir()
-            outcome = self.run(job, out=fresh, log=Path(scratch, "log"))
-            if not outcome.ok:
-                raise EngineError(
-                    "the image's libraries could not be copied: " + Path(scratch, "log").read_text()[-500:]
-                )
-            found = sorted(path.name for path in fresh.iterdir())
+        with run_job(self, job, scratch=destination.parent) as ran:
+            if not ran.outcome.ok:
+                raise EngineError("the image's libraries could not be copied: " + ran.log.read_text()[-500:])
+            found = sorted(path.name for path in ran.out.iterdir())
             for name in found:
                 if name not in before:
-                    (fresh / name).rename(destination / name)
+                    (ran.out / name).rename(destination / name)
         return tuple(found)
 
     def _options(self, job: Job) -> dict[str, Any]:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builders import commands
-from builders.jobs import Executor, Input, Job
+from builders.jobs import Executor, Input, Job, run_job
 
 if TYPE_CHECKING:
     from builders.plan import Ground
@@ -81,12 +80,10 @@ def _make(yard: Yard, ground: Ground, executor: Executor, records: Sequence[Reco
         env=commands.build_environment(0, ground.platform.env),
         limits=ground.platform.limits,
     )
-    with tempfile.TemporaryDirectory(dir=yard.store.scratch()) as folder:
-        out = Path(folder, "out")
-        out.mkdir()
-        outcome = executor.run(job, out=out, log=yard.fresh_log(ground.platform.name, name))
-        made = out / commands.PACKED
-        if not outcome.ok or not made.is_file():
+    log = yard.fresh_log(ground.platform.name, name)
+    with run_job(executor, job, scratch=yard.store.scratch(), log=log) as ran:
+        made = ran.out / commands.PACKED
+        if not ran.outcome.ok or not made.is_file():
             return False
         archive.parent.mkdir(parents=True, exist_ok=True)
         made.replace(archive)

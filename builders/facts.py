@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from builders.errors import ConfigurationError, EngineError
-from builders.jobs import Executor, Input, Job
+from builders.jobs import Executor, Input, Job, run_job
 from builders.platforms import Platform
 
 _INSIDE = Path(__file__).parent / "inside"
@@ -56,17 +55,14 @@ def probe(executor: Executor, platform: Platform, *, image: str, scratch: Path) 
         inputs=(Input(name="probe.py", content=_INSIDE / "probe.py"), *_packaging()),
         limits=platform.limits,
     )
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        out, log = Path(folder, "out"), Path(folder, "log")
-        out.mkdir()
-        outcome = executor.run(job, out=out, log=log)
-        if not outcome.ok:
-            said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
+    with run_job(executor, job, scratch=scratch) as ran:
+        if not ran.outcome.ok:
+            said = ran.log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
             raise EngineError(
                 f"platform {platform.name}: its Python could not be asked what it is: {said[0]}",
                 hint="is there a Python 3.8 or newer in it? `pre-command:` installs one, `python:` says which to use",
             )
-        facts = _answer(platform, out / "facts.json", image)
+        facts = _answer(platform, ran.out / "facts.json", image)
     _check_machine(platform, facts)
     return facts
 

@@ -8,6 +8,9 @@ A job is a shell script that sees four variables and nothing of this machine:
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -80,3 +83,22 @@ class Executor(Protocol):
 
     def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
         """Copy the named shared libraries of the platform, links followed; returns those that it has."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ran:
+    """A job that ended: where it ran, how it ended, what it left and what it said."""
+
+    executor: Executor
+    outcome: Outcome
+    out: Path
+    log: Path
+
+
+@contextmanager
+def run_job(executor: Executor, job: Job, *, scratch: Path, log: Path | None = None) -> Iterator[Ran]:
+    """Run it with an `out` of its own below `scratch`, which goes in the end, and the log too where none is named."""
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        out, log = Path(folder, "out"), log or Path(folder, "log")
+        out.mkdir()
+        yield Ran(executor=executor, outcome=executor.run(job, out=out, log=log), out=out, log=log)

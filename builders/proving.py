@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from builders import commands
 from builders.errors import ProofError
-from builders.jobs import Ending, Input, Job
+from builders.jobs import Ending, Input, Job, run_job
 from builders.plan import Ground, Plan, Step
 from builders.store import Record, write_file
 from builders.yard import Yard, may_run_foreign_code
@@ -73,15 +72,12 @@ def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> 
     )
     executor = yard.bare_executor(ground.platform, ground.facts)
     log = yard.fresh_log(platform, f"prove-{name}")
-    with tempfile.TemporaryDirectory(dir=yard.store.scratch()) as folder:
-        out = Path(folder, "out")
-        out.mkdir()
-        outcome = executor.run(job, out=out, log=log)
-        if not outcome.ok:
+    with run_job(executor, job, scratch=yard.store.scratch(), log=log) as ran:
+        if not ran.outcome.ok:
             said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
-            how = said[0] if outcome.ending is Ending.EXITED else f"it ran into its {outcome.ending.value}"
+            how = said[0] if ran.outcome.ending is Ending.EXITED else f"it ran into its {ran.outcome.ending.value}"
             return f"set {name} does not install on {platform}: {how} (log: {log})"
-        failed = _told(out / "failed.json")
+        failed = _told(ran.out / "failed.json")
     if failed == {}:
         return ""
     told = "; ".join(f"{module}: {why}" for module, why in sorted(failed.items())) if failed else "no answer came back"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -21,7 +20,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import FetchError, ResolutionError, WheelyardError
 from builders.gateway import Gateway
-from builders.jobs import Executor, Input, Job, Network
+from builders.jobs import Executor, Input, Job, Network, run_job
 from builders.pages import IndexFile, Status
 from builders.platforms import Limits
 from builders.terminal import visible
@@ -111,17 +110,14 @@ def resolve(
         network=Network.GATEWAY,
         limits=limits,
     )
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        out = Path(folder, "out")
-        out.mkdir()
-        outcome = executor.run(job, out=out, log=log)
-        if not outcome.ok:
+    with run_job(executor, job, scratch=scratch, log=log) as ran:
+        if not ran.outcome.ok:
             tail = log.read_text(errors="replace").strip()[-600:]
             raise ResolutionError(
-                f"resolving for {label} ended early ({outcome.ending.value}): {tail}", hint=f"log: {log}"
+                f"resolving for {label} ended early ({ran.outcome.ending.value}): {tail}", hint=f"log: {log}"
             )
         return {
-            request.key: _answer(names[one], request, out, gateway, place)
+            request.key: _answer(names[one], request, ran.out, gateway, place)
             for request, one in zip(requests, asked, strict=True)
         }
 
