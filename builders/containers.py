@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, assert_never
 from builders.engine import Engine
 from builders.errors import EngineError
 from builders.images import UV_IN_IMAGE
-from builders.jobs import Ending, Input, Job, Network, Outcome, run_job
+from builders.jobs import Ending, Input, Job, Network, Outcome, last_line, run_job
 from builders.outputs import receive_tar
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ContainerExecutor:
         before = {path.name for path in destination.iterdir()}
         with run_job(self, job, scratch=destination.parent) as ran:
             if not ran.outcome.ok:
-                raise EngineError("the image's libraries could not be copied: " + ran.log.read_text()[-500:])
+                raise EngineError(f"the image's libraries could not be copied: {last_line(ran.log)}")
             found = sorted(path.name for path in ran.out.iterdir())
             for name in found:
                 if name not in before:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import ConfigurationError, EngineError
-from builders.jobs import Executor, Input, Job, run_job
+from builders.jobs import Executor, Input, Job, last_line, run_job
 from builders.platforms import Platform
 
 _INSIDE = Path(__file__).parent / "inside"
@@ -57,9 +57,8 @@ def probe(executor: Executor, platform: Platform, *, image: str, scratch: Path) 
     )
     with run_job(executor, job, scratch=scratch) as ran:
         if not ran.outcome.ok:
-            said = ran.log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
             raise EngineError(
-                f"platform {platform.name}: its Python could not be asked what it is: {said[0]}",
+                f"platform {platform.name}: its Python could not be asked what it is: {last_line(ran.log)}",
                 hint="is there a Python 3.8 or newer in it? `pre-command:` installs one, `python:` says which to use",
             )
         facts = _answer(platform, ran.out / "facts.json", image)

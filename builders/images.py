@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from builders.certificates import VARIABLES, ca_bundle
 from builders.engine import Engine, asking
 from builders.errors import BuildError, EngineError
+from builders.jobs import last_line
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -119,9 +120,8 @@ def _run_to_end(container: Container, pre_command: str, log: Path) -> None:
             sink.write(chunk)
     code = int(container.wait()["StatusCode"])
     if code:
-        last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
         raise BuildError(
-            f"the pre-command `{_short(pre_command)}` ended with code {code}: {last[0]}",
+            f"the pre-command `{_short(pre_command)}` ended with code {code}: {last_line(log)}",
             hint=f"its output: {log}",
         )
 

@@ -18,6 +18,8 @@ from typing import Protocol
 
 from builders.platforms import Limits
 
+_TAIL = 65536
+
 
 class Network(Enum):
     """What a job may reach."""
@@ -102,3 +104,12 @@ def run_job(executor: Executor, job: Job, *, scratch: Path, log: Path | None = N
         out, log = Path(folder, "out"), log or Path(folder, "log")
         out.mkdir()
         yield Ran(executor=executor, outcome=executor.run(job, out=out, log=log), out=out, log=log)
+
+
+def last_line(log: Path, start: int = 0) -> str:
+    """The last line with anything in it that was written to a log from byte `start` on; a sentence where none was."""
+    with log.open("rb") as stream:
+        stream.seek(max(start, log.stat().st_size - _TAIL))
+        lines = stream.read().decode(errors="replace").splitlines()
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1] if said else "it printed nothing"

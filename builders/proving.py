@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from builders import commands
 from builders.errors import ProofError
-from builders.jobs import Ending, Input, Job, run_job
+from builders.jobs import Ending, Input, Job, last_line, run_job
 from builders.plan import Ground, Plan, Step
 from builders.store import Record, write_file
 from builders.yard import Yard, may_run_foreign_code
@@ -74,8 +74,8 @@ def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> 
     log = yard.fresh_log(platform, f"prove-{name}")
     with run_job(executor, job, scratch=yard.store.scratch(), log=log) as ran:
         if not ran.outcome.ok:
-            said = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it printed nothing"]
-            how = said[0] if ran.outcome.ending is Ending.EXITED else f"it ran into its {ran.outcome.ending.value}"
+            ending = ran.outcome.ending
+            how = last_line(log) if ending is Ending.EXITED else f"it ran into its {ending.value}"
             return f"set {name} does not install on {platform}: {how} (log: {log})"
         failed = _told(ran.out / "failed.json")
     if failed == {}:

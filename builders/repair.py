@@ -25,6 +25,7 @@ from typing import Protocol
 from packaging.utils import parse_wheel_filename
 
 from builders.errors import RepairError
+from builders.jobs import last_line
 from builders.libraries import (
     HostLibraries,
     Program,
@@ -40,7 +41,6 @@ from builders.machines import canonical_machine, machine_of
 __all__ = ["HostLibraries", "LibrarySource", "RepairTarget", "repair", "repair_tools"]
 
 _SECONDS = 900
-_TAIL = 65536
 
 # auditwheel knows only this machine's policies, and reads RPATHs on this machine's disk. It is told to be on the
 # target, with its temporary folder as the whole disk.
@@ -351,15 +351,7 @@ def _run(work: _Work, program: list[str], *, env: dict[str, str] | None = None) 
             )
         except subprocess.TimeoutExpired:
             return f"it did not end within {_SECONDS} seconds"
-    return None if done.returncode == 0 else _last_line(work.log, start)
-
-
-def _last_line(log: Path, start: int) -> str:
-    with log.open("rb") as stream:
-        stream.seek(max(start, log.stat().st_size - _TAIL))
-        lines = stream.read().decode(errors="replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1] if said else "it printed nothing"
+    return None if done.returncode == 0 else last_line(work.log, start)
 
 
 def _refused(work: _Work, tool: str, said: str) -> RepairError:

@@ -20,7 +20,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import FetchError, ResolutionError, WheelyardError
 from builders.gateway import Gateway
-from builders.jobs import Executor, Input, Job, Network, run_job
+from builders.jobs import Executor, Input, Job, Network, last_line, run_job
 from builders.pages import IndexFile, Status
 from builders.platforms import Limits
 from builders.terminal import visible
@@ -112,9 +112,8 @@ def resolve(
     )
     with run_job(executor, job, scratch=scratch, log=log) as ran:
         if not ran.outcome.ok:
-            tail = log.read_text(errors="replace").strip()[-600:]
             raise ResolutionError(
-                f"resolving for {label} ended early ({ran.outcome.ending.value}): {tail}", hint=f"log: {log}"
+                f"resolving for {label} ended early ({ran.outcome.ending.value}): {last_line(log)}", hint=f"log: {log}"
             )
         return {
             request.key: _answer(names[one], request, ran.out, gateway, place)
