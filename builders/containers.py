@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, assert_never
 from builders.engine import Engine
 from builders.errors import EngineError
 from builders.images import UV_IN_IMAGE
-from builders.jobs import Ending, Input, Job, Network, Outcome, last_line, run_job
+from builders.jobs import LOG_BYTES, Ending, Input, Job, Network, Outcome, last_line, run_job
 from builders.outputs import receive_tar
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 ROOT = "/wheelyard"
 USER = 65534  # nobody: the one plain user that every image has
-LOG_BYTES = 64 * 1024**2
 _LIBRARY_FOLDERS = "/usr/local/lib /lib /usr/lib /lib64 /usr/lib64"
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from builders.jobs import Ending, Outcome
+from builders.jobs import LOG_BYTES, Ending, Outcome
 from builders.platforms import Limits
 
 
@@ -103,7 +103,7 @@ def diagnose(project: str, outcome: Outcome, log: str, limits: Limits, *, host: 
         case Ending.SILENCE_LIMIT:
             return Cause(reason=f"no output for {limits.silence} s", hint="raise it: `limits: silence:`")
         case Ending.LOG_LIMIT:
-            return Cause(reason="it wrote more than 64 MiB of log")
+            return Cause(reason=f"it wrote more than {LOG_BYTES // 1024**2} MiB of log")
         case Ending.OUT_OF_MEMORY:
             return Cause(reason=f"out of memory at {limits.memory // 1024**2} MiB", hint="raise it: `limits: memory:`")
         case Ending.EXITED:

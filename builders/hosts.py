@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from builders.errors import EngineError
-from builders.jobs import Ending, Input, Job, Outcome
+from builders.jobs import LOG_BYTES, Ending, Input, Job, Outcome
 from builders.outputs import receive_folder
 from builders.stopping import refuse_when_stopping
 
-LOG_BYTES = 64 * 1024**2
 # A job has a session of its own, so that it can be ended as a whole; this one ends it when doit itself is killed. The
 # pipe is its standard input, doit holds the other end, and the kernel closes that whatever becomes of doit.
 _LIFELINE = 'exec 3<&0; (read -r _ <&3; kill -KILL 0) & exec /bin/sh -eu "$0" 3<&- < /dev/null'

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from builders.platforms import Limits
 
+LOG_BYTES = 64 * 1024**2  # the most that a job may print
 _TAIL = 65536
 
 
