@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from builders.jobs import LOG_BYTES, Ending, Outcome
@@ -18,81 +17,57 @@ class Cause:
     hint: str = ""
 
 
-_Explain = Callable[[re.Match[str]], Cause]
-
-
-def _installing(project: str, *, host: bool) -> Callable[[str], str]:
-    """How to come by what a build lacks; on a host no pre-command runs."""
-    if host:
-        return lambda what: f"install {what} on this machine"
-    return lambda what: f"install {what} for this build: `builds: {project}: pre-command: apt-get -y install …`"
-
-
-def _patterns(project: str, install: Callable[[str], str]) -> tuple[tuple[str, _Explain], ...]:
-    """From the most telling to the least; the first that is found anywhere in the log speaks."""
-    return (
-        (
-            r"fatal error: (?P<header>[\w./+-]+\.h\w*): No such file",
-            lambda m: Cause(reason=f"missing header {m['header']}", hint=install("the -dev package that has it")),
-        ),
-        (
-            r"(?:pg_config|mysql_config|\w+[-_]config) (?:executable )?(?:is required|not found)|"
-            r"(?P<tool>\w+[-_]config)(?: executable)?:? (?:command )?not found",
-            lambda m: Cause(reason=f"missing program {m[0].split()[0]}", hint=install("the -dev package that has it")),
-        ),
-        (
-            r"(?:unable to execute|error: command|No such file or directory:) "
-            r"'?(?P<tool>[\w+.-]*(?:gcc|g\+\+|cc|clang|c\+\+))'?"
-            r"(?:: No such file| failed: No such file|\s*$)",
-            lambda m: Cause(reason=f"missing program {m['tool']}", hint=install("a compiler (gcc, python3-dev)")),
-        ),
-        (
-            r"(?:can't find Rust compiler|requires Rust|[Cc]argo[^\n]{0,40}(?:not found|not installed|No such file))",
-            lambda _: Cause(
-                reason="missing program rustc (the package is written in Rust)", hint=install("rustc, cargo")
-            ),
-        ),
-        (
-            r"(?P<tool>[\w+.-]+): (?:command )?not found|No such file or directory: '(?P<program>[\w+.-]+)'",
-            lambda m: Cause(reason=f"missing program {m['tool'] or m['program']}", hint=install("it")),
-        ),
-        (
-            r"Temporary failure in name resolution|Name or service not known|Network is unreachable|NewConnectionError|"
-            r"urlopen error|Could not resolve host",
-            lambda _: Cause(
-                reason="no network: the build tried to reach one",
-                hint=f"{install('what it wants')}, or allow it: `builds: {project}: network: true`",
-            ),
-        ),
-        (
-            r"ModuleNotFoundError: No module named '(?P<module>[\w.]+)'",
-            lambda m: Cause(
-                reason=f"missing Python module {m['module']} while building",
-                hint=_module_hint(project, m["module"]),
-            ),
-        ),
-        (
-            r"No space left on device",
-            lambda _: Cause(reason="no space left", hint="raise `limits: memory:`: scratch space counts in"),
-        ),
-        # pip's own words about what a backend handed over:
-        (
-            r"(?m)Building wheel for \S+ failed: \[Errno 2\] No such file or directory: '[^'\n]*\.whl'$",
-            lambda _: Cause(reason="no wheel produced, though the build backend said that there was one"),
-        ),
-        (
-            r"(?m)Built wheel for \S+ is invalid: (?P<line>.{1,200})$",
-            lambda m: Cause(reason=f"not the wheel that was asked for: {m['line'].strip()}"),
-        ),
-        (r"(?m)^\s*(?P<line>\w*Error: .{1,200})$", lambda m: Cause(reason=m["line"].strip())),
-        (r"(?m)^.*?(?P<line>error: .{1,200})$", lambda m: Cause(reason=m["line"].strip())),
-    )
-
-
-def _module_hint(project: str, module: str) -> str:
-    if module.partition(".")[0] in {"pkg_resources", "distutils", "imp"}:
-        return f"an old sdist: try `builds: {project}: build-constraints: ['setuptools<82']`"
-    return f"the sdist does not declare it; `builds: {project}: from: wheel`, or another version"
+# Pattern, reason, hint: from the most telling to the least; the first that is found anywhere in the log speaks. `what`
+# is what its group found, or all of it; `here` is where to install what a build lacks.
+_SIGNS = (
+    (
+        r"fatal error: ([\w./+-]+\.h\w*): No such file",
+        "missing header {what}",
+        "install the -dev package that has it {here}",
+    ),
+    (
+        r"(\w+[-_]config)(?: executable)?:? (?:command )?(?:is required|not found)",
+        "missing program {what}",
+        "install the -dev package that has it {here}",
+    ),
+    (
+        r"(?:unable to execute|error: command|No such file or directory:) '?([\w+.-]*(?:gcc|g\+\+|cc|clang|c\+\+))'?"
+        r"(?:: No such file| failed: No such file|\s*$)",
+        "missing program {what}",
+        "install a compiler (gcc, python3-dev) {here}",
+    ),
+    (
+        r"(?:can't find Rust compiler|requires Rust|[Cc]argo[^\n]{0,40}(?:not found|not installed|No such file))",
+        "missing program rustc (the package is written in Rust)",
+        "install rustc, cargo {here}",
+    ),
+    (
+        r"([\w+.-]+): (?:command )?not found|No such file or directory: '([\w+.-]+)'",
+        "missing program {what}",
+        "install it {here}",
+    ),
+    (
+        r"Temporary failure in name resolution|Name or service not known|Network is unreachable|NewConnectionError|"
+        r"urlopen error|Could not resolve host",
+        "no network: the build tried to reach one",
+        "install what it wants {here}, or allow it: `builds: {project}: network: true`",
+    ),
+    (
+        r"ModuleNotFoundError: No module named '([\w.]+)'",
+        "missing Python module {what} while building",
+        "{for_module}",
+    ),
+    (r"No space left on device", "no space left", "raise `limits: memory:`: scratch space counts in"),
+    # pip's own words about what a backend handed over:
+    (
+        r"(?m)Building wheel for \S+ failed: \[Errno 2\] No such file or directory: '[^'\n]*\.whl'$",
+        "no wheel produced, though the build backend said that there was one",
+        "",
+    ),
+    (r"(?m)Built wheel for \S+ is invalid: (.{1,200})$", "not the wheel that was asked for: {what}", ""),
+    (r"(?m)^\s*(\w*Error: .{1,200})$", "{what}", ""),
+    (r"(?m)^.*?(error: .{1,200})$", "{what}", ""),
+)
 
 
 def diagnose(project: str, outcome: Outcome, log: str, limits: Limits, *, host: bool) -> Cause:
@@ -111,7 +86,21 @@ def diagnose(project: str, outcome: Outcome, log: str, limits: Limits, *, host: 
 
 
 def _from_log(project: str, outcome: Outcome, log: str, *, host: bool) -> Cause:
-    for pattern, explain in _patterns(project, _installing(project, host=host)):
+    for pattern, reason, hint in _SIGNS:
         if match := re.search(pattern, log):
-            return explain(match)
+            what = match[match.lastindex or 0].strip()
+            here, for_module = _here(project, host=host), _for_module(project, what)
+            words = {"what": what, "project": project, "here": here, "for_module": for_module}
+            return Cause(reason=reason.format(**words), hint=hint.format(**words))
     return Cause(reason=f"it ended with code {outcome.code}")
+
+
+def _here(project: str, *, host: bool) -> str:
+    """On a host no pre-command runs."""
+    return "on this machine" if host else f"for this build: `builds: {project}: pre-command: apt-get -y install …`"
+
+
+def _for_module(project: str, module: str) -> str:
+    if module.partition(".")[0] in {"pkg_resources", "distutils", "imp"}:
+        return f"an old sdist: try `builds: {project}: build-constraints: ['setuptools<82']`"
+    return f"the sdist does not declare it; `builds: {project}: from: wheel`, or another version"
