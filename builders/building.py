@@ -17,6 +17,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from builders import commands
+from builders.certificates import ca_bundle
 from builders.diagnose import diagnose
 from builders.environments import environment_inputs
 from builders.errors import BuildError, WheelyardError
@@ -152,8 +153,6 @@ def _ran(building: Building, script: str) -> AbstractContextManager[Ran]:
 
 
 def _certificates(network: bool) -> tuple[Input, ...]:
-    from builders.certificates import ca_bundle
-
     bundle = ca_bundle() if network else None
     return (Input(name=commands.CERTIFICATES, content=bundle),) if bundle else ()
 

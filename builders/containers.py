@@ -23,6 +23,7 @@ from builders.errors import EngineError
 from builders.images import UV_IN_IMAGE
 from builders.jobs import LOG_BYTES, Ending, Input, Job, Network, Outcome, last_line, run_job
 from builders.outputs import receive_tar
+from builders.platforms import Limits
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -58,8 +59,6 @@ class ContainerExecutor:
 
     def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
         """Copy shared libraries out of the image, as the image's own loader would find them."""
-        from builders.platforms import Limits
-
         names = " ".join(name for name in sonames if _plain_name(name))
         script = f"""
             for name in {names}; do

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builders import proving
 from builders.errors import BuildError, StoreError
 from builders.facts import Facts, probe
 from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from_json, plan_to_json
@@ -129,16 +130,12 @@ def make_step(yard: Yard, platform: Platform, step: Step, plan: Plan) -> Record:
 
 def prove_platform(yard: Yard, platform: Platform, plan: Plan) -> None:
     """Install and import every set that is not proven yet, on a clean copy of the platform."""
-    from builders.proving import prove
-
     with yard.progress.during(platform.name, "PROVE"):
-        prove(yard, ground_of(yard, platform), plan)
+        proving.prove(yard, ground_of(yard, platform), plan)
 
 
 def is_proven(yard: Yard, platform: Platform, plan: Plan) -> bool:
     """Whether prove_platform would find nothing to do. Reads files and nothing else."""
-    from builders import proving
-
     sets = [[step for step in plan.steps if one.name in step.sets] for one in platform.sets]
     return not may_run_foreign_code(platform) or proving.is_proven(yard, ground_of(yard, platform), sets)
 

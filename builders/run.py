@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from packaging.utils import canonicalize_name
+
 from builders import pipeline
 from builders.errors import BuildError, ConfigurationError, EngineError, StoreError, WheelyardError
 from builders.plan import Plan, Step, moved
 from builders.platforms import Platform, Workspace
+from builders.yaml_nodes import did_you_mean
 from builders.yard import Yard
 
 if TYPE_CHECKING:
@@ -168,10 +171,6 @@ class Run:
 
 def _refuse_unknown(names: Iterable[str], workspace: Workspace, plans: Iterable[Plan | None]) -> None:
     """A name that no plan, lock or set has moves nothing: most likely it is misspelt."""
-    from packaging.utils import canonicalize_name
-
-    from builders.yaml_nodes import did_you_mean
-
     known = {str(step.project) for plan in plans if plan for step in plan.steps}
     for path in (workspace.root / "locks").glob("**/*.pylock.toml"):
         with suppress(OSError):

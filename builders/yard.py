@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from builders.build_places import Places, places_here
 from builders.errors import EngineError, SandboxError, WheelyardError
 from builders.facts import Facts, from_json, to_json
+from builders.jobs import Executor
 from builders.platforms import BuildSettings, Platform, Workspace
 from builders.store import Store, write_file
 
 if TYPE_CHECKING:
-    from builders.containers import ContainerExecutor
     from builders.engine import Engine
     from builders.fetch import Fetcher
     from builders.fetching_ahead import Ahead
@@ -171,9 +171,7 @@ class Yard:
 
     # Where jobs run
 
-    def executor(
-        self, platform: Platform, facts: Facts, settings: BuildSettings | None = None
-    ) -> ContainerExecutor | HostExecutor:
+    def executor(self, platform: Platform, facts: Facts, settings: BuildSettings | None = None) -> Executor:
         """Where a platform's jobs run; with a package's own pre-command on top where `settings` has one."""
         if platform.host:
             return self.host_executor(facts.executable, settings)
@@ -189,7 +187,7 @@ class Yard:
             image = tooled_image(self.engine, image, self._uv(facts.machine))
         return ContainerExecutor(self.engine, image, facts.executable)
 
-    def bare_executor(self, platform: Platform, facts: Facts) -> ContainerExecutor | HostExecutor:
+    def bare_executor(self, platform: Platform, facts: Facts) -> Executor:
         """A clean copy of the platform: its own image, without any tool of ours."""
         if platform.host:
             return self.host_executor(facts.executable)
