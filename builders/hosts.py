@@ -75,7 +75,7 @@ class HostExecutor:
 
     def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
         """Copy this machine's own shared libraries."""
-        from builders.repair import HostLibraries
+        from builders.libraries import HostLibraries
 
         return HostLibraries().copy_libraries(sonames, destination)
 

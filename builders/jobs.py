@@ -75,7 +75,14 @@ class Outcome:
         return self.ending is Ending.EXITED and self.code == 0
 
 
-class Executor(Protocol):
+class LibrarySource(Protocol):
+    """Who can hand out the shared libraries of a platform."""
+
+    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
+        """Copy those that exist into `destination`, links followed, named by soname; returns the names found."""
+
+
+class Executor(LibrarySource, Protocol):
     """A place where jobs run: a container image, or this machine."""
 
     def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
@@ -83,9 +90,6 @@ class Executor(Protocol):
 
     def gateway_address(self) -> str:
         """The address of this machine at which a job with Network.GATEWAY finds a server."""
-
-    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
-        """Copy the named shared libraries of the platform, links followed; returns those that it has."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

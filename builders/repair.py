@@ -20,14 +20,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Protocol
 
 from packaging.utils import parse_wheel_filename
 
 from builders.errors import RepairError
-from builders.jobs import last_line
+from builders.jobs import LibrarySource, last_line
 from builders.libraries import (
-    HostLibraries,
     Program,
     Promise,
     brought_by,
@@ -37,8 +35,6 @@ from builders.libraries import (
     read_programs,
 )
 from builders.machines import canonical_machine, machine_of
-
-__all__ = ["HostLibraries", "LibrarySource", "RepairTarget", "repair", "repair_tools"]
 
 _SECONDS = 900
 
@@ -100,13 +96,6 @@ class RepairTarget:
     machine: str
     libc: str
     libc_version: tuple[int, int] | None
-
-
-class LibrarySource(Protocol):
-    """Who can hand out the platform's shared libraries: a container image, or this host."""
-
-    def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
-        """Copy those that exist into `destination`, links followed, named by soname; returns the names found."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from builders.errors import RepairError
+from builders.jobs import LibrarySource
 from builders.libraries import (
     HostLibraries,
     Promise,
@@ -24,7 +25,7 @@ from builders.libraries import (
     read_program,
     read_programs,
 )
-from builders.repair import LibrarySource, RepairTarget, repair, repair_tools
+from builders.repair import RepairTarget, repair, repair_tools
 from builders.wheels import check_machine, read_wheel
 from tests.macho_makers import EXTENSION, apple_tools, compiled, contents, packed
 
