@@ -153,7 +153,7 @@ def _add_folder(tar: tarfile.TarFile, name: str, owner: int) -> None:
 
 def _add_file(tar: tarfile.TarFile, item: Input) -> None:
     entry = tarfile.TarInfo(f"in/{item.name}")
-    entry.mode = 0o555 if item.executable else 0o444
+    entry.mode = 0o444
     if isinstance(item.content, bytes):
         entry.size = len(item.content)
         tar.addfile(entry, io.BytesIO(item.content))

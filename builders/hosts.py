@@ -131,7 +131,7 @@ def _place(path: Path, item: Input) -> None:
         path.write_bytes(item.content)
     else:
         shutil.copyfile(item.content, path)
-    path.chmod(0o555 if item.executable else 0o444)
+    path.chmod(0o444)
 
 
 def _wait(process: subprocess.Popen[bytes], job: Job, log: Path, started: float) -> Ending:

@@ -46,7 +46,6 @@ class Input:
 
     name: str
     content: bytes | Path
-    executable: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

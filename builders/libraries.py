@@ -1,8 +1,8 @@
 """Which shared libraries the programs in a wheel need, read from their ELF headers; nothing is loaded or run.
 
-wheel ─> read_programs ─> needed_libraries ─> (a LibrarySource hands them out) ─> needed_by ─> …
-                                 │
-platform ─> promise_for ─────────┘   what every system with that tag has, from auditwheel's own policies
+wheel ─> read_programs ─> missing_from ─> (a LibrarySource hands them out) ─> read_program ─> missing_from …
+                               │
+platform ─> promise_for ───────┘   what every system with that tag has, from auditwheel's own policies
 """
 
 from __future__ import annotations
@@ -90,13 +90,8 @@ def _numbers(tag: str) -> tuple[int, int] | None:
     return (int(match["major"]), int(match["minor"])) if match else None
 
 
-def needed_libraries(wheel: Path, promise: Promise) -> tuple[str, ...]:
-    """The sonames that a wheel's programs need, that it does not bring, and that its platform tag does not promise."""
-    return missing_from(read_programs(wheel), promise)
-
-
 def missing_from(programs: Iterable[Program], promise: Promise) -> tuple[str, ...]:
-    """The sonames that these programs need of others."""
+    """The sonames that these programs need, that are none of them, and that their platform tag does not promise."""
     programs = tuple(programs)
     brought = brought_by(programs)
     needed = {soname for program in programs for soname in program.needed}
@@ -106,14 +101,6 @@ def missing_from(programs: Iterable[Program], promise: Promise) -> tuple[str, ..
 def brought_by(programs: Iterable[Program]) -> frozenset[str]:
     """The names under which a loader would know these programs: what they call themselves, and their file names."""
     return frozenset(name for p in programs for name in (p.soname, p.name.rpartition("/")[2]) if name)
-
-
-def needed_by(library: Path) -> tuple[str, ...]:
-    """The sonames that one ELF file needs, in its own order; RepairError where it is none."""
-    program = read_program(library)
-    if program is None:
-        raise RepairError(f"{library.name}: it is not a shared library")
-    return program.needed
 
 
 def read_program(path: Path) -> Program | None:

@@ -19,8 +19,7 @@ from builders.jobs import LibrarySource
 from builders.libraries import (
     HostLibraries,
     Promise,
-    needed_by,
-    needed_libraries,
+    missing_from,
     promise_for,
     read_program,
     read_programs,
@@ -259,7 +258,7 @@ def test_a_claim_of_the_build_is_replaced_by_what_was_checked(tmp_path: Path) ->
     wheel = packed(tmp_path, f"{ABI}-manylinux_2_5_aarch64.linux_aarch64", {"_demo.so": made})
     kept = repaired(wheel, libraries, ARM)
     assert read_wheel(kept).tags == (f"{ABI}-manylinux_2_31_aarch64",)
-    assert needed_libraries(kept, promised(ARM)) == ()
+    assert missing_from(read_programs(kept), promised(ARM)) == ()
 
 
 @pytest.mark.parametrize("platform", ["linux_x86_64", "musllinux_1_2_aarch64", "macosx_11_0_arm64"])
@@ -316,7 +315,7 @@ def test_the_hosts_own_libraries_are_handed_out(tmp_path: Path) -> None:
     found = HostLibraries().copy_libraries((*ours.needed, "libnowhere.so.9"), tmp_path)
     assert found == ours.needed
     assert {path.name for path in tmp_path.iterdir()} == set(ours.needed)
-    assert all(needed_by(path) is not None and not path.is_symlink() for path in tmp_path.iterdir())
+    assert all(read_program(path) and not path.is_symlink() for path in tmp_path.iterdir())
 
 
 def test_the_tools_are_named_with_their_versions() -> None:
