@@ -49,7 +49,7 @@ class ContainerExecutor:
         """Create, fill, run, empty and remove one container."""
         options = self._options(job)
         with self._engine.container(self._image, label=job.label, **options) as container, log.open("ab") as sink:
-            with _pack(job) as inputs:
+            with _pack(job, out.parent) as inputs:
                 container.put_archive(ROOT, inputs)
             outcome = _watch(container, job, sink)
             if outcome.ok:
@@ -133,9 +133,9 @@ def _plain_name(name: str) -> bool:
     return posixpath.basename(name) == name and all(c.isalnum() or c in "._+-" for c in name)
 
 
-def _pack(job: Job) -> IO[bytes]:
+def _pack(job: Job, scratch: Path) -> IO[bytes]:
     """The volume's first content: in/ belongs to root, out/ to the job's user."""
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the engine has read it
+    spool = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 - closed when the engine has read it
     with tarfile.open(fileobj=spool, mode="w") as tar:
         _add_folder(tar, "in", 0)
         _add_folder(tar, "out", USER)

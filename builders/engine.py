@@ -95,8 +95,10 @@ class Engine:
     @cached_property
     def _gateway(self) -> tuple[str, str]:
         with asking("to make an internal network"):
-            found = self.client.networks.list(names=[f"^{GATEWAY_NETWORK}$"])
-            network: Network = found[0] if found else self.client.networks.create(GATEWAY_NETWORK, internal=True)
+            networks = self.client.networks
+            found = networks.list(names=[f"^{GATEWAY_NETWORK}$"])
+            made_by = {WORKSPACE_LABEL: self._workspace}  # all workspaces share it
+            network: Network = found[0] if found else networks.create(GATEWAY_NETWORK, internal=True, labels=made_by)
             network.reload()
         if not network.attrs["Internal"]:
             raise EngineError(

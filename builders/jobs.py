@@ -85,7 +85,10 @@ class Executor(LibrarySource, Protocol):
     """A place where jobs run: a container image, or this machine."""
 
     def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
-        """Run `job`; its regular files land in the empty folder `out`, all it printed in `log`."""
+        """Run `job`; its regular files land in the empty folder `out`, all it printed in `log`.
+
+        The folder that `out` is in is scratch space.
+        """
 
     def gateway_address(self) -> str:
         """The address of this machine at which a job with Network.GATEWAY finds a server."""
