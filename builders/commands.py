@@ -1,6 +1,6 @@
 """The scripts that run on a platform, and nothing else: pure text, so that what runs can be read in one place.
 
-Each sees the variables of jobs.py, and $UV, uv's program.
+Each sees the variables of jobs.py.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The box: one job, one fresh container, nothing shared with any other.
 
 A plain user, no capabilities, no new privileges, a read-only root, memory, process and time limits, no mount of this
-machine. Inputs go in and outputs come out as archives through an anonymous volume that dies with the container, so the
-same code serves a local engine, one over ssh, and Podman.
+machine. Inputs go in and outputs come out as archives through an anonymous volume that dies with the container: the
+engine need not see this disk. For resolving, its internal network has to be on this machine; Podman is untested.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
 """What is run on a platform, as data: a job goes in, an outcome and a folder of plain files come out.
 
-A job is a shell script that sees four variables and nothing of this machine:
+A job is a shell script that sees these variables, PATH and its own `env`; in an image, nothing of this machine:
 
     $IN     its inputs, read-only          $OUT    empty; regular files left here come back
     $WORK   scratch space, thrown away     $PYTHON the platform's Python
+    $TMPDIR the same                       $UV     uv's program; a bare image has none
+    $HOME   empty, or yet to be made       $LANG   C.UTF-8
 """
 
 from __future__ import annotations
