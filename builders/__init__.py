@@ -12,7 +12,7 @@ The files, by what they are for:
     upstream   upstreams, machine_index, pages, filenames, urls; fetch, connections, fetching_ahead
     make       making, building, environments, diagnose; repair, libraries; proving
     read       archives, wheels, zips, zip_ends, sdists, tars, coremetadata, reading_apart
-    keep       store, closure, pipeline, generations, standing
+    keep       store, scratch, closure, pipeline, generations, standing
     tell       progress, live, report, summary, terminal
     doit       bridge, run, yard, stopping, errors
 

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from pathlib import Path
 from builders.errors import EngineError
 from builders.jobs import LOG_BYTES, Ending, Input, Job, Outcome
 from builders.outputs import receive_folder
+from builders.scratch import scratch_folder
 from builders.stopping import refuse_when_stopping
 
 # A job has a session of its own, so that it can be ended as a whole; this one ends it when doit itself is killed. The
@@ -62,8 +62,7 @@ class HostExecutor:
     def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
         """Fill a scratch folder, run the script in it, take what it left."""
         self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="job-") as folder:
-            root = Path(folder)
+        with scratch_folder(self._scratch, prefix="job-") as root:
             for name in ("in", "out", "work", "home"):
                 (root / name).mkdir()
             for item in (*job.inputs, Input(name="job.sh", content=job.script.encode())):

@@ -10,7 +10,6 @@ A job is a shell script that sees these variables, PATH and its own `env`; in an
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from builders.platforms import Limits
+from builders.scratch import scratch_folder
 
 LOG_BYTES = 64 * 1024**2  # the most that a job may print
 _TAIL = 65536
@@ -109,8 +109,8 @@ class Ran:
 @contextmanager
 def run_job(executor: Executor, job: Job, *, scratch: Path, log: Path | None = None) -> Iterator[Ran]:
     """Run it with an `out` of its own below `scratch`, which goes in the end, and the log too where none is named."""
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        out, log = Path(folder, "out"), log or Path(folder, "log")
+    with scratch_folder(scratch) as folder:
+        out, log = folder / "out", log or folder / "log"
         out.mkdir()
         yield Ran(executor=executor, outcome=executor.run(job, out=out, log=log), out=out, log=log)
 

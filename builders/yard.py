@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 import threading
 from collections import defaultdict
 from functools import cached_property
@@ -18,6 +17,7 @@ from builders.errors import EngineError, SandboxError, WheelyardError
 from builders.facts import Facts, from_json, to_json
 from builders.jobs import Executor
 from builders.platforms import BuildSettings, Platform, Workspace
+from builders.scratch import remove_tree
 from builders.store import Store, write_file
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ class Yard:
             with contextlib.suppress(OSError):
                 for path in sorted((self.folder / name).iterdir()):
                     if path.is_dir() and not path.is_symlink():
-                        shutil.rmtree(path, ignore_errors=True)
+                        remove_tree(path)
                     elif path.suffix != ".part":
                         path.unlink()
 

@@ -247,3 +247,32 @@ def test_a_program_that_is_no_python_is_named(bench: Bench, program: str) -> Non
     declare(bench, "good", python=program)
     ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
     assert "platform this-machine: " in told(ran)["this-machine"].rows["why"], ran.text
+
+
+DEEP = """
+import os
+for _ in range(3000):
+    os.mkdir("d")
+    os.chdir("d")
+os.mkdir("closed", 0)
+"""
+
+
+@pytest.mark.network
+def test_folders_too_deep_for_python_are_taken_away(bench: Bench) -> None:
+    """What a build leaves behind costs nobody else anything; nor does what lies there since a run that was killed."""
+    sdist = make_sdist(bench.root / "vendor", "deep", parts=("change-base", "change-deep"))
+    make_wheel(bench.root / "vendor", "good")
+    work = bench.root / ".wheelyard" / "work"
+    declare(bench, "deep", "good", sandbox="none", prove=False)
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert list(work.iterdir()) == []
+    left = work / "job-of-a-dead-run"
+    left.mkdir()
+    subprocess.run([sys.executable, "-c", DEEP], cwd=left, check=True)
+    sdist.unlink()
+    declare(bench, "good", sandbox="none", prove=False)
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert list(work.iterdir()) == []
