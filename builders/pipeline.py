@@ -235,8 +235,8 @@ def completed_from(values: Mapping[str, Any]) -> Completed:
         libc=tuple(values["libc"]) if values["libc"] else None,
         sets=tuple((name, tuple(fingerprints)) for name, fingerprints in values["sets"]),
         wheels=tuple(values["wheels"]),
-        yanked=tuple((fingerprint, reason) for fingerprint, reason in values.get("yanked", ())),
-        statuses=tuple((project, status, reason) for project, status, reason in values.get("statuses", ())),
+        yanked=tuple((fingerprint, reason) for fingerprint, reason in values["yanked"]),
+        statuses=tuple((project, status, reason) for project, status, reason in values["statuses"]),
     )
 
 

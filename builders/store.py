@@ -194,7 +194,7 @@ class Store:
             try:
                 record = self.record(fingerprint)
                 written = _read(f"{self._records}/{fingerprint}.json")
-                if record and written not in {record_text(record), _former_text(record)}:
+                if record and written != record_text(record):
                     raise StoreError(f"the record {fingerprint} of {record.filename!r} is not what was written")
             except (StoreError, OSError) as error:
                 yield Damage(text=str(getattr(error, "reason", error)), fingerprints=(fingerprint,))
@@ -253,11 +253,6 @@ def record_text(record: Record) -> bytes:
     values = record._asdict()
     check = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
     return json.dumps({**values, "check": check}, sort_keys=True).encode()
-
-
-def _former_text(record: Record) -> bytes:
-    """What stood there before there was such a hash."""
-    return json.dumps(record._asdict(), sort_keys=True).encode()
 
 
 def _record(values: dict[str, Any]) -> Record:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -69,15 +68,6 @@ def test_two_records_in_one_file_shift_no_other(store: Store, tmp_path: Path) ->
     path.write_bytes(path.read_bytes() + b"," + path.read_bytes())
     with pytest.raises(StoreError, match=f"the record {path} cannot be read"):
         store.needed_records(NAMES)
-
-
-def test_a_record_of_before_is_whole(store: Store, tmp_path: Path) -> None:
-    """One that was written when records had no hash of their own."""
-    path = tmp_path / "records" / f"{NAMES[2]}.json"
-    values = json.loads(path.read_bytes())
-    del values["check"]
-    path.write_text(json.dumps(values, sort_keys=True))
-    assert list(store.damaged()) == []
 
 
 def test_what_is_no_file_among_the_blobs(store: Store, tmp_path: Path) -> None:
