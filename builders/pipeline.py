@@ -97,28 +97,26 @@ def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -
 
 def current_plan(yard: Yard, platform: Platform) -> Plan | None:
     """The plan as it was kept, if everything that it was made from is as it was. Reads files and nothing else."""
-    facts = yard.facts(platform)
-    if facts is None:
+    kept = _kept(yard, platform)
+    if kept is None or yard.facts(platform) is None:
         return None
-    try:
-        kept = json.loads(_plan_file(yard, platform).read_bytes())
-        return plan_from_json(kept["plan"]) if kept["key"] == _plan_key(yard, ground_of(yard, platform)) else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
+    key, plan = kept
+    return plan if key == _plan_key(yard, ground_of(yard, platform)) else None
 
 
 def kept_plan(yard: Yard, platform: Platform) -> Plan | None:
     """The plan as it was kept, whether or not it still holds."""
+    kept = _kept(yard, platform)
+    return kept[1] if kept else None
+
+
+def _kept(yard: Yard, platform: Platform) -> tuple[str, Plan] | None:
+    """The hash over what the plan was made from, and the plan."""
     try:
-        return plan_from_json(json.loads(_plan_file(yard, platform).read_bytes())["plan"])
+        kept = json.loads(_plan_file(yard, platform).read_bytes())
+        return kept["key"], plan_from_json(kept["plan"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-def kept_names(yard: Yard, platform: Platform) -> tuple[str, ...]:
-    """The names of its steps."""
-    kept = kept_plan(yard, platform)
-    return tuple(step.name for step in kept.steps) if kept else ()
 
 
 def make_step(yard: Yard, platform: Platform, step: Step, plan: Plan) -> Record:

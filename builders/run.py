@@ -147,7 +147,8 @@ class Run:
 
     def stale_names(self, platform: Platform) -> tuple[str, ...]:
         """The steps of a kept plan that does not hold any more: who mended platforms.yaml tries one of them again."""
-        return () if self.plan(platform) else pipeline.kept_names(self.yard, platform)
+        kept = None if self.plan(platform) else pipeline.kept_plan(self.yard, platform)
+        return tuple(step.name for step in kept.steps) if kept else ()
 
     def unfinished(self, platform: Platform) -> Iterator[tuple[Step, tuple[str, ...]]]:
         """The same without all that the store had: a task, which doit looks at several times, only for real work."""
