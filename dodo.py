@@ -28,7 +28,7 @@ from builders.platforms import Platform, read_workspace
 from builders.progress import Progress
 from builders.run import Run
 from builders.stopping import at_stop
-from builders.store import Damage, Record, write_file
+from builders.store import UNLIKE, Damage, Record, write_file
 from builders.summary import RunEnd, Summary, counted
 from builders.terminal import visible
 from builders.yard import Yard
@@ -286,7 +286,7 @@ class Tree:
         try:
             kept = json.loads(self._kept.read_bytes())
             state, manifest = kept["state"], kept["manifest"]
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, *UNLIKE):
             return False
         pages = [PUBLIC / folder / "simple" / "index.html" for folder in ("", *(one.name for one in completed))]
         return bool(

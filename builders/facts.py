@@ -12,6 +12,7 @@ from typing import Any
 from builders.errors import ConfigurationError, EngineError
 from builders.jobs import Executor, Input, Job, last_line, run_job
 from builders.platforms import Platform
+from builders.store import UNLIKE
 
 _INSIDE = Path(__file__).parent / "inside"
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "i386": "i686", "arm/v7": "armv7l"}
@@ -70,7 +71,7 @@ def _answer(platform: Platform, path: Path, image: str) -> Facts:
     """What the probe printed; whatever `python:` names may have printed anything, or nothing."""
     try:
         return from_json(path.read_bytes(), image=image)
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, *UNLIKE) as error:
         raise EngineError(
             f"platform {platform.name}: {platform.python or 'its Python'} is no Python that can be used: "
             f"asked what it is, it gave no answer ({error})",

@@ -29,7 +29,7 @@ from builders.pipeline import (
     kept_plan,
 )
 from builders.plan import because, retold
-from builders.store import Record, write_file
+from builders.store import UNLIKE, Record, write_file
 from builders.yard import Yard
 
 
@@ -333,7 +333,7 @@ def _read(path: Path) -> Generation:
         at, like = float(values["at"]), int(values.get("like", 0))
         time.gmtime(at)
         return Generation(number=int(path.stem), at=at, platforms=platforms, like=like)
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, OSError) as error:
+    except (OSError, OverflowError, *UNLIKE) as error:
         raise StoreError(
             f"{path} is not a generation: {error}", hint="delete that file; the tree is not touched"
         ) from error

@@ -19,7 +19,7 @@ from builders.errors import BuildError, StoreError
 from builders.facts import Facts, probe
 from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from_json, plan_to_json
 from builders.platforms import Platform
-from builders.store import Record, write_file
+from builders.store import UNLIKE, Record, write_file
 from builders.yard import Yard, may_run_foreign_code
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _kept(yard: Yard, platform: Platform) -> tuple[str, Plan] | None:
     try:
         kept = json.loads(_plan_file(yard, platform).read_bytes())
         return kept["key"], plan_from_json(kept["plan"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, *UNLIKE):
         return None
 
 
@@ -216,7 +216,7 @@ def completed_platform(yard: Yard, name: str) -> Completed | None:
         return completed_from(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except UNLIKE as error:
         raise StoreError(
             f"{path} cannot be read: {error}",
             hint="bring it back with `doit rollback --to NUMBER` (`doit generations` lists them); or delete it and run "

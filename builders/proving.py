@@ -17,7 +17,7 @@ from builders import commands
 from builders.errors import ProofError
 from builders.jobs import Ending, Input, Job, last_line, run_job
 from builders.plan import Ground, Plan, Step
-from builders.store import Record, write_file
+from builders.store import UNLIKE, Record, write_file
 from builders.yard import Yard, may_run_foreign_code
 
 _IMPORTS = Path(__file__).parent / "inside" / "imports.py"
@@ -89,7 +89,7 @@ def _told(path: Path) -> dict[str, str] | None:
     try:
         said = json.loads(path.read_bytes())
         return {str(module): str(why) for module, why in said.items()}
-    except (OSError, ValueError, AttributeError):
+    except (OSError, *UNLIKE):
         return None
 
 
@@ -114,8 +114,8 @@ def _key(yard: Yard, ground: Ground, wheels: Sequence[Record | Step]) -> str:
 
 def _proven(yard: Yard, ground: Ground) -> list[str]:
     try:
-        return list(json.loads(proofs_file(yard, ground.platform.name).read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return list(map(str, json.loads(proofs_file(yard, ground.platform.name).read_bytes())))
+    except (FileNotFoundError, *UNLIKE):
         return []
 
 

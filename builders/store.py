@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from builders.errors import StoreError
 
 CHUNK = 1024 * 1024
-_NO_RECORD = (ValueError, TypeError, KeyError, RecursionError)
+# what JSON raises that is broken, or is read as something that it is not
+UNLIKE = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 _AT_ONCE = 256  # records
 _SMALL = 1 << 16  # bytes; most records have a hundredth of it
 
@@ -141,7 +142,7 @@ class Store:
             return _record(json.loads(_read(path)))
         except FileNotFoundError:
             return None
-        except _NO_RECORD as error:
+        except UNLIKE as error:
             raise StoreError(
                 f"the record {path} cannot be read: {error}", hint="delete that file: the step is then made again"
             ) from error
@@ -166,7 +167,7 @@ class Store:
                 text = b",".join([_read(f"{self._records}/{one}.json") for one in some])
                 records = [_record(values) for values in json.loads(b"[%s]" % text)]
                 whole = [one.fingerprint for one in records] == some
-            except (OSError, *_NO_RECORD):
+            except (OSError, *UNLIKE):
                 whole = False
             found.update(zip(some, records if whole else map(self.needed_record, some), strict=True))
         return found
@@ -256,7 +257,7 @@ def record_text(record: Record) -> bytes:
 
 
 def _record(values: dict[str, Any]) -> Record:
-    """Of what JSON gave; one of _NO_RECORD where that is not one."""
+    """Of what JSON gave; one of UNLIKE where that is not one."""
     for name in _LISTS:
         values[name] = tuple(values[name])
     return Record(*_FIELDS(values))

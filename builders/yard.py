@@ -18,7 +18,7 @@ from builders.facts import Facts, from_json, to_json
 from builders.jobs import Executor
 from builders.platforms import BuildSettings, Platform, Workspace
 from builders.scratch import remove_tree
-from builders.store import Store, write_file
+from builders.store import UNLIKE, Store, write_file
 
 if TYPE_CHECKING:
     from builders.engine import Engine
@@ -158,7 +158,7 @@ class Yard:
             if kept["declared"] != declared(platform):
                 return None
             return from_json(json.dumps(kept["facts"]).encode(), image=kept["image"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError, EngineError):
+        except (FileNotFoundError, EngineError, *UNLIKE):
             return None
 
     def keep_facts(self, platform: Platform, facts: Facts) -> None:
