@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from builders import bridge, generations, pipeline, report, standing
 from builders.errors import ConfigurationError, PublishError, ResolutionError, StoreError, WheelyardError
+from builders.facts import kept_facts
 from builders.plan import Step
 from builders.platforms import Platform, read_workspace
 from builders.progress import Progress
@@ -59,7 +60,7 @@ def _task(action: Callable[..., Any], *args: Any, **more: Any) -> Task:
 def task_image() -> Iterator[Task]:
     """Prepare a platform's image and read its facts, once"""
     for platform in WORKSPACE.platforms:
-        known = YARD.facts(platform) is not None
+        known = kept_facts(YARD.folder, platform) is not None
         yield _task(RUN.know, platform, name=platform.name, uptodate=[known])
 
 

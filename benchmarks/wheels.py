@@ -146,6 +146,7 @@ def _pips(workspace: Workspace) -> Iterator[tuple[_Pip, ...]]:
     """A pip for each platform, in the very image that was prepared for it; the caches go at the end."""
     import docker
 
+    from builders.facts import kept_facts
     from builders.platforms import read_workspace
     from builders.progress import Progress
     from builders.yard import Yard
@@ -154,7 +155,7 @@ def _pips(workspace: Workspace) -> Iterator[tuple[_Pip, ...]]:
     client = docker.from_env(timeout=600)
     pips = []
     for platform in yard.workspace.platforms:
-        facts = yard.facts(platform)
+        facts = kept_facts(yard.folder, platform)
         assert facts is not None  # doit ran on it
         pips.append(_Pip(client, facts.image, f"wheelyard-benchmark-{os.getpid()}-{platform.name}"))
     try:

@@ -12,7 +12,7 @@ from typing import Any
 from builders.errors import ConfigurationError, EngineError
 from builders.jobs import Executor, Input, Job, last_line, run_job
 from builders.platforms import Platform
-from builders.store import UNLIKE
+from builders.store import UNLIKE, write_file
 
 _INSIDE = Path(__file__).parent / "inside"
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64", "i386": "i686", "arm/v7": "armv7l"}
@@ -70,7 +70,7 @@ def probe(executor: Executor, platform: Platform, *, image: str, scratch: Path) 
 def _answer(platform: Platform, path: Path, image: str) -> Facts:
     """What the probe printed; whatever `python:` names may have printed anything, or nothing."""
     try:
-        return from_json(path.read_bytes(), image=image)
+        return facts_from(json.loads(path.read_bytes()), image=image)
     except (OSError, *UNLIKE) as error:
         raise EngineError(
             f"platform {platform.name}: {platform.python or 'its Python'} is no Python that can be used: "
@@ -96,9 +96,8 @@ def _packaging() -> tuple[Input, ...]:
     return tuple(Input(name=f"packaging/{path.name}", content=path) for path in sorted(folder.glob("*.py")))
 
 
-def from_json(text: bytes, *, image: str) -> Facts:
-    """Facts from a probe's output; ValueError for anything else."""
-    values = json.loads(text)
+def facts_from(values: Any, *, image: str) -> Facts:
+    """Facts from what a probe's JSON says; ValueError for anything else."""
     if not _is_answer(values):
         raise ValueError("these are no facts of a Python")
     markers = tuple(sorted(values["markers"].items()))
@@ -116,9 +115,44 @@ def _is_answer(values: Any) -> bool:
     return all(isinstance(text, str) for text in texts) and _LIBC_VERSION.fullmatch(values["libc_version"]) is not None
 
 
-def to_json(facts: Facts) -> bytes:
-    """Facts in the shape that from_json reads."""
-    values = asdict(facts)
+def values_of(facts: Facts) -> dict[str, Any]:
+    """Facts in the shape that facts_from reads."""
+    values = {**asdict(facts), "markers": dict(facts.markers)}
     values.pop("image")
-    values["markers"] = dict(facts.markers)
-    return json.dumps(values, sort_keys=True, indent=1).encode()
+    return values
+
+
+def kept_facts(folder: Path, platform: Platform) -> Facts | None:
+    """The facts that are kept of a platform, or None where it was never probed as it is now declared.
+
+    None too where the Python of a host has gone: whoever probes it says so.
+    """
+    try:
+        kept = json.loads(_kept_file(folder, platform).read_bytes())
+        if kept["declared"] != _declared(platform):
+            return None
+        return facts_from(kept["facts"], image=kept["image"])
+    except (FileNotFoundError, EngineError, *UNLIKE):
+        return None
+
+
+def keep_facts(folder: Path, platform: Platform, facts: Facts) -> None:
+    """Keep what a probe read."""
+    kept = {"declared": _declared(platform), "image": facts.image, "facts": values_of(facts)}
+    write_file(_kept_file(folder, platform), json.dumps(kept, sort_keys=True, indent=1).encode())
+
+
+def _kept_file(folder: Path, platform: Platform) -> Path:
+    return folder / "facts" / f"{platform.name}.json"
+
+
+def _declared(platform: Platform) -> str:
+    """A hash over what platforms.yaml says of a platform's ground; on a host also over the interpreter's file."""
+    parts: list[object] = [platform.image, platform.arch, platform.pre_command, platform.env, platform.python]
+    if platform.host:
+        from builders.hosts import find_python
+
+        path = Path(find_python(platform.python)).resolve()
+        stat = path.stat()
+        parts += [str(path), stat.st_mtime_ns, stat.st_size]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from builders import proving
 from builders.errors import BuildError, StoreError
-from builders.facts import Facts, probe
-from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from_json, plan_to_json
+from builders.facts import Facts, keep_facts, kept_facts, probe
+from builders.plan import RECIPE, Ground, Plan, Step, make_plan, plan_from
 from builders.platforms import Platform
 from builders.store import UNLIKE, Record, write_file
 from builders.yard import Yard, may_run_foreign_code
@@ -54,7 +54,7 @@ def know_platform(yard: Yard, platform: Platform) -> Facts:
     """Prepare the platform's image if it has one, and probe it; what was known before is looked up again."""
     with yard.progress.during(platform.name, "IMAGE"):
         facts = _probe_host(yard, platform) if platform.host else _probe_image(yard, platform)
-        yard.keep_facts(platform, facts)
+        keep_facts(yard.folder, platform, facts)
     return facts
 
 
@@ -90,15 +90,15 @@ def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -
         locks = locker.lock_sets()
         build_locks = lock_builds(yard, ground, locker, locks.values())
         plan = make_plan(ground, locks, build_locks)
-        kept = {"key": _plan_key(yard, ground), "plan": json.loads(plan_to_json(plan))}
-        write_file(_plan_file(yard, platform), json.dumps(kept).encode())
+        kept = {"key": _plan_key(yard, ground), "plan": asdict(plan)}
+        write_file(_plan_file(yard, platform), json.dumps(kept, sort_keys=True).encode())
     return plan
 
 
 def current_plan(yard: Yard, platform: Platform) -> Plan | None:
     """The plan as it was kept, if everything that it was made from is as it was. Reads files and nothing else."""
     kept = _kept(yard, platform)
-    if kept is None or yard.facts(platform) is None:
+    if kept is None or kept_facts(yard.folder, platform) is None:
         return None
     key, plan = kept
     return plan if key == _plan_key(yard, ground_of(yard, platform)) else None
@@ -114,7 +114,7 @@ def _kept(yard: Yard, platform: Platform) -> tuple[str, Plan] | None:
     """The hash over what the plan was made from, and the plan."""
     try:
         kept = json.loads(_plan_file(yard, platform).read_bytes())
-        return kept["key"], plan_from_json(kept["plan"])
+        return kept["key"], plan_from(kept["plan"])
     except (FileNotFoundError, *UNLIKE):
         return None
 
@@ -250,7 +250,7 @@ def completed_names(yard: Yard) -> list[str]:
 
 def ground_of(yard: Yard, platform: Platform) -> Ground:
     """What a platform's steps stand on; BuildError where it was never probed."""
-    facts = yard.facts(platform)
+    facts = kept_facts(yard.folder, platform)
     if facts is None:
         raise BuildError(f"platform {platform.name} was not probed yet", hint=f"run: doit image:{platform.name}")
     return Ground(

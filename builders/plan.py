@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import BuildError, ResolutionError
@@ -324,13 +324,8 @@ def _names(steps: Iterable[Step]) -> Iterable[str]:
         yield name
 
 
-def plan_to_json(plan: Plan) -> bytes:
-    """A plan in the shape that plan_from_json reads."""
-    return json.dumps(asdict(plan), sort_keys=True).encode()
-
-
-def plan_from_json(values: Mapping[str, Any]) -> Plan:
-    """A plan from what its JSON says."""
+def plan_from(values: Mapping[str, Any]) -> Plan:
+    """A plan from what its JSON says, which is `asdict` of it."""
     return Plan(
         platform=values["platform"],
         steps=tuple(_step_from(step) for step in values["steps"]),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from builders.facts import kept_facts
 from builders.generations import Generation, generations
 from builders.pipeline import Completed, completed_platform, ground_of
 from builders.platforms import Platform
@@ -60,7 +61,7 @@ def digest(yard: Yard) -> str:
     """A hash over what these two go by, besides what is complete; quick enough to be asked at every start."""
     parts = []
     for platform in yard.workspace.platforms:
-        facts = yard.facts(platform)
+        facts = kept_facts(yard.folder, platform)
         said = (platform.name, _image(platform), platform.prove, may_run_foreign_code(platform))
         parts.append(repr((said, facts and (facts.image, facts.python), _bytes_of_proofs(yard, platform))))
     return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
@@ -76,7 +77,7 @@ def _unproven(yard: Yard, platform: Platform, completed: Completed, records: Cal
         return _OFF
     if not may_run_foreign_code(platform):
         return _HOST
-    if yard.facts(platform) is None:
+    if kept_facts(yard.folder, platform) is None:
         return _NO_PROOF
     sets = [[records(fingerprint) for fingerprint in wheels] for _, wheels in completed.sets]
     return "" if is_proven(yard, ground_of(yard, platform), sets) else _NO_PROOF

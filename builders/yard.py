@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
 import threading
 from collections import defaultdict
@@ -13,15 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builders.build_places import Places, places_here
-from builders.errors import EngineError, SandboxError, WheelyardError
-from builders.facts import Facts, from_json, to_json
+from builders.errors import SandboxError, WheelyardError
+from builders.facts import Facts
 from builders.jobs import Executor
 from builders.platforms import BuildSettings, Platform, Workspace
 from builders.scratch import remove_tree
-from builders.store import UNLIKE, Store, write_file
+from builders.store import Store
 
 if TYPE_CHECKING:
     from builders.engine import Engine
+    from builders.facts import Facts
     from builders.fetch import Fetcher
     from builders.fetching_ahead import Ahead
     from builders.gateway import Gateway
@@ -134,7 +133,7 @@ class Yard:
                     elif path.suffix != ".part":
                         path.unlink()
 
-    # Logs, caches, facts
+    # Logs
 
     def log(self, platform: str, name: str) -> Path:
         """Where a step's output goes."""
@@ -147,27 +146,6 @@ class Yard:
         path = self.log(platform, name)
         path.write_bytes(b"")
         return path
-
-    def facts(self, platform: Platform) -> Facts | None:
-        """The kept facts of a platform, or None where it was never probed as it is now declared.
-
-        None too where the Python of a host has gone: whoever probes it says so.
-        """
-        try:
-            kept = json.loads(self._facts_file(platform).read_bytes())
-            if kept["declared"] != declared(platform):
-                return None
-            return from_json(json.dumps(kept["facts"]).encode(), image=kept["image"])
-        except (FileNotFoundError, EngineError, *UNLIKE):
-            return None
-
-    def keep_facts(self, platform: Platform, facts: Facts) -> None:
-        """Keep what a probe read."""
-        kept = {"declared": declared(platform), "image": facts.image, "facts": json.loads(to_json(facts))}
-        write_file(self._facts_file(platform), json.dumps(kept, sort_keys=True, indent=1).encode())
-
-    def _facts_file(self, platform: Platform) -> Path:
-        return self.folder / "facts" / f"{platform.name}.json"
 
     # Where jobs run
 
@@ -221,18 +199,6 @@ class Yard:
 
     def _fetch_tool(self, file: IndexFile, path: Path) -> None:
         self.fetcher.fetch(file.url, path, sha256=file.sha256, size=file.size)
-
-
-def declared(platform: Platform) -> str:
-    """A hash over what platforms.yaml says of a platform's ground; on a host also over the interpreter's file."""
-    parts: list[object] = [platform.image, platform.arch, platform.pre_command, platform.env, platform.python]
-    if platform.host:
-        from builders.hosts import find_python
-
-        path = Path(find_python(platform.python)).resolve()
-        stat = path.stat()
-        parts += [str(path), stat.st_mtime_ns, stat.st_size]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def may_run_foreign_code(platform: Platform) -> bool:
