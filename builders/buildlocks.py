@@ -91,18 +91,19 @@ class _Builds:
                 self._drafts[key] = self._settled[key] = kept
             else:
                 wanted[key] = one
-        for key, text in self._resolve(wanted).items():
-            self._drafts[key] = parse_lock(text, wanted[key].path)
-            write_file(_draft_path(wanted[key].path), text.encode())
+        self._drafted(wanted)
         return [self._drafts[key] for key in keys]
 
     def _read_sdist(self, key: Key) -> Sdist:
         label, file = f"{self._ground.platform.name}/{key[0]}-{key[1]}", _sdist(self._packages[key])
         return read_sdist(fetch_blob(self._yard, file, label=label), filename=file.filename)
 
-    def _resolve(self, wanted: Mapping[Key, Wanted]) -> dict[Key, str]:
-        texts = self._locker.resolve({" ".join(key): one for key, one in wanted.items()})
-        return {key: texts[" ".join(key)] for key in wanted}
+    def _drafted(self, wanted: Mapping[Key, Wanted]) -> None:
+        texts = self._locker.resolve(wanted.values())
+        for key, one in wanted.items():
+            text = texts[one.request.key]
+            self._drafts[key] = parse_lock(text, one.path)
+            write_file(_draft_path(one.path), text.encode())
 
     def _ready(self) -> list[Key]:
         """Those not settled yet whose own build requirements all are."""
@@ -129,11 +130,9 @@ class _Builds:
             for key in keys
             if extra[key]
         }
-        for key, text in self._resolve(wanted).items():
-            self._drafts[key] = parse_lock(text, wanted[key].path)
-            write_file(_draft_path(wanted[key].path), text.encode())
+        self._drafted(wanted)
         for key in keys:
-            path = self._locker.wanted_for_build(self._packages[key], self._sdists[key]).path
+            path = self._locker.build_path(self._packages[key])
             _draft_path(path).replace(path)
             self._settled[key] = self._drafts[key]
         return [self._drafts[key] for key in keys]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os.path import relpath
@@ -68,25 +68,17 @@ class Locker:
         """The locks of all the platform's sets; those that are stale are resolved anew and written."""
         wanted = {s.name: self._wanted_for_set(s) for s in self._ground.platform.sets}
         have = {} if self.upgrading else {name: lock for name, one in wanted.items() if (lock := one.kept())}
-        texts = self.resolve({name: one for name, one in wanted.items() if name not in have})
-        have |= {name: parse_lock(text, wanted[name].path) for name, text in texts.items()}
+        stale = {name: one for name, one in wanted.items() if name not in have}
+        texts = self.resolve(stale.values())
+        have |= {name: parse_lock(texts[one.request.key], one.path) for name, one in stale.items()}
         held = {s.name: held_to_hashes(have[s.name], s) for s in self._ground.platform.sets}
-        for name, text in texts.items():
-            write_file(wanted[name].path, text.encode())
+        for one in stale.values():
+            write_file(one.path, texts[one.request.key].encode())
         return held
 
     def _wanted_for_set(self, wanted: RequirementSet) -> Wanted:
         constraints = sorted({line for build in self._yard.workspace.builds for line in build.build_constraints})
-        request = Request(
-            key=f"set {wanted.name}",
-            requirements=wanted.requirements,
-            constraints=wanted.constraints,
-            build_constraints=tuple(constraints),
-            no_binary=self._projects_from("sdist"),
-            only_binary=self._projects_from("wheel"),
-            upgrade=self._upgrade,
-            confined=may_run_foreign_code(self._ground.platform),
-        )
+        request = self._request(f"set {wanted.name}", wanted.requirements, wanted.constraints, tuple(constraints))
         path = self.folder / f"{wanted.name}.pylock.toml"
         return Wanted(path=path, request=request, inputs=self._inputs(request))
 
@@ -94,21 +86,31 @@ class Locker:
         """The build lock of an sdist: what it declares, what its backend asked for, and pip, which drives the build."""
         assert package.sdist is not None  # only sdists are built
         constraints = self._ground.settings(package.name).build_constraints
-        request = Request(
-            key=f"what {package.name} {package.version} is built with",
-            requirements=(*sdist.build_requires, "pip"),
+        key = f"what {package.name} {package.version} is built with"
+        request = self._request(key, (*sdist.build_requires, "pip"), constraints, constraints)
+        return Wanted(
+            path=self.build_path(package),
+            request=replace(request, requirements=(*request.requirements, *extra)),
+            inputs=self._inputs(request, package.sdist.sha256),
+            extra_requires=extra,
+        )
+
+    def build_path(self, package: LockedPackage) -> Path:
+        """Where the build lock of an sdist stands."""
+        return self.folder / "build" / f"{package.name}-{package.version}.pylock.toml"
+
+    def _request(
+        self, key: str, requirements: tuple[str, ...], constraints: tuple[str, ...], build_constraints: tuple[str, ...]
+    ) -> Request:
+        return Request(
+            key=key,
+            requirements=requirements,
             constraints=constraints,
-            build_constraints=constraints,
+            build_constraints=build_constraints,
             no_binary=self._projects_from("sdist"),
             only_binary=self._projects_from("wheel"),
             upgrade=self._upgrade,
             confined=may_run_foreign_code(self._ground.platform),
-        )
-        return Wanted(
-            path=self.folder / "build" / f"{package.name}-{package.version}.pylock.toml",
-            request=replace(request, requirements=(*request.requirements, *extra)),
-            inputs=self._inputs(request, package.sdist.sha256),
-            extra_requires=extra,
         )
 
     def _projects_from(self, source: str) -> tuple[str, ...]:
@@ -125,32 +127,32 @@ class Locker:
         parts = [lists, request.confined, self._ground.facts.digest(), self._yard.upstreams.identity(), more]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    def resolve(self, wanted: Mapping[str, Wanted]) -> dict[str, str]:
-        """Lock texts for all of these, in one job; ResolutionError with every reason when some have no solution."""
+    def resolve(self, several: Iterable[Wanted]) -> dict[str, str]:
+        """Lock texts for all of these by their requests' keys, in one job.
+
+        ResolutionError with every reason when some have no solution.
+        """
+        wanted = {one.request.key: one for one in several}
         if not wanted:
             return {}
         self._yard.upstreams.expect(name for one in wanted.values() for name in one.request.projects())
         executor = self._yard.executor(self._ground.platform, self._ground.facts)
-        requests = {key: replace(one.request, previous=_text(one.path)) for key, one in wanted.items()}
-        folders = {one.request.key: one.path.parent for one in wanted.values()}
         name = self._ground.platform.name
         answers = resolve(
             executor,
             self._yard.gateway(executor.gateway_address()),
-            tuple(requests.values()),
+            [replace(one.request, previous=_text(one.path)) for one in wanted.values()],
             label=f"{name}/lock",
             limits=self._ground.platform.limits,
             scratch=self._yard.store.scratch(),
             log=self._yard.fresh_log(name, "lock"),
-            place=lambda request, file: self._place(file, folders[request.key]),
+            place=lambda request, file: self._place(file, wanted[request.key].path.parent),
         )
         failed = [answer for answer in answers.values() if isinstance(answer, ResolutionError)]
         if failed:
             raise ResolutionError("\n".join(error.reason for error in failed), hint=failed[0].hint)
         texts = {
-            key: self._render(wanted[key], answer)
-            for key, request in requests.items()
-            if isinstance(answer := answers[request.key], Resolved)
+            key: self._render(wanted[key], answer) for key, answer in answers.items() if isinstance(answer, Resolved)
         }
         seen = self._fetched, locked(self.folder.parent)
         for text in texts.values():
