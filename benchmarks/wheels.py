@@ -78,10 +78,10 @@ def _from_nothing(workspace: Workspace) -> float:
 def _fetching(workspace: Workspace) -> str:
     """How long the files alone take from this index, by the program's own fetcher, the largest of each platform."""
     from builders.fetch import Fetcher
-    from builders.making import locate
     from builders.pipeline import current_plan
     from builders.platforms import read_workspace
     from builders.progress import Progress
+    from builders.taking import locate
     from builders.yard import Yard
 
     yard = Yard(read_workspace(workspace.root), Progress())

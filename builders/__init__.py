@@ -10,7 +10,7 @@ The files, by what they are for:
     know       facts, machines, uv_program
     lock       resolve, gateway, lock, locking, buildlocks, promises, plan
     upstream   upstreams, machine_index, pages, filenames, urls; fetch, connections, fetching_ahead
-    make       making, building, environments, diagnose; repair, libraries; proving
+    make       making, taking, building, environments, diagnose; repair, libraries; proving
     read       archives, wheels, zips, zip_ends, sdists, tars, coremetadata, reading_apart
     keep       store, scratch, closure, pipeline, generations, standing
     tell       progress, live, report, summary, terminal

@@ -26,6 +26,7 @@ from builders.making import checked, fetch_blob, record_of
 from builders.plan import Ground, Step
 from builders.sdists import Sdist, read_sdist
 from builders.store import Record
+from builders.taking import checked, fetch_blob, record_of
 from builders.wheels import read_wheel
 from builders.yaml_nodes import quoted
 from builders.yard import Yard, refuse_unconfined

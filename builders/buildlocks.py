@@ -15,10 +15,11 @@ from builders.building import Building, ask
 from builders.errors import BuildError
 from builders.lock import Lock, LockedFile, LockedPackage, parse_lock
 from builders.locking import Locker, Wanted
-from builders.making import fetch_blob, obtain
+from builders.making import obtain
 from builders.plan import Ground, Key, Planner
 from builders.sdists import Sdist, read_sdist
 from builders.store import write_file
+from builders.taking import fetch_blob
 from builders.yard import Yard
 
 

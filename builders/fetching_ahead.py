@@ -13,9 +13,9 @@ from queue import SimpleQueue
 
 from builders.errors import WheelyardError
 from builders.lock import LockedFile
-from builders.making import fetch_blob, read_fetched
 from builders.pages import IndexFile, projects_of
 from builders.plan import fingerprint_of_fetched
+from builders.taking import fetch_blob, read_fetched
 from builders.yard import Yard
 
 WORKERS = 4
