@@ -22,10 +22,11 @@ from doit import create_after
 sys.path.insert(0, str(Path(__file__).parent))
 
 from builders import bridge, generations, pipeline, report, standing
+from builders.declarations import read_workspace
 from builders.errors import ConfigurationError, PublishError, ResolutionError, StoreError, WheelyardError
 from builders.facts import kept_facts
 from builders.plan import Step
-from builders.platforms import Platform, read_workspace
+from builders.platforms import Platform
 from builders.progress import Progress
 from builders.run import Run
 from builders.stopping import at_stop

@@ -77,9 +77,9 @@ def _from_nothing(workspace: Workspace) -> float:
 
 def _fetching(workspace: Workspace) -> str:
     """How long the files alone take from this index, by the program's own fetcher, the largest of each platform."""
+    from builders.declarations import read_workspace
     from builders.fetch import Fetcher
     from builders.pipeline import current_plan
-    from builders.platforms import read_workspace
     from builders.progress import Progress
     from builders.taking import locate
     from builders.yard import Yard
@@ -146,8 +146,8 @@ def _pips(workspace: Workspace) -> Iterator[tuple[_Pip, ...]]:
     """A pip for each platform, in the very image that was prepared for it; the caches go at the end."""
     import docker
 
+    from builders.declarations import read_workspace
     from builders.facts import kept_facts
-    from builders.platforms import read_workspace
     from builders.progress import Progress
     from builders.yard import Yard
 

@@ -5,7 +5,7 @@
 
 The files, by what they are for:
 
-    declare    platforms, declarations, keys, yaml_nodes, requirements
+    declare    declarations, platforms, keys, yaml_nodes, requirements
     run jobs   jobs, commands, inside/; containers, engine, images; hosts; outputs, build_places, certificates
     know       facts, machines, uv_program
     lock       resolve, gateway, lock, locking, buildlocks, promises, plan

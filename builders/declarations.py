@@ -1,24 +1,28 @@
-"""From sections that were read to the records of a workspace: defaults filled in, and what takes several keys judged.
+"""From platforms.yaml to the records of a workspace: defaults filled in, and what takes several keys judged.
 
 Each function reports what cannot be meant at the place where it stands and goes on, so that one run shows all of it.
+Nothing here starts a program, reaches a network or writes a file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from os.path import lexists
+from os.path import lexists, normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from builders import keys
-from builders.platforms import BuildSettings, Limits, Platform, Upstream, Workspace
+from builders.errors import ConfigurationError
+from builders.platforms import FILE, BuildSettings, Limits, Platform, Upstream, Workspace
 from builders.requirements import RequirementSet, read_requirement_set, requirement_problem
-from builders.yaml_nodes import Key, Node, Report, Section, did_you_mean, quoted
+from builders.yaml_nodes import Key, Node, Report, Section, did_you_mean, quoted, read_nodes
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
+_LARGEST = 2**20
+_HINT = "Nothing was started. Mend these lines and run the same command again."
 _NOTHING = Section(node=Node(shape="mapping", line=1, column=1), values={}, nodes={})
 _NOT_FOR_HOSTS: tuple[tuple[Key[Any], str], ...] = (
     (keys.ARCH, "is for images; a host has the architecture that it has"),
@@ -29,7 +33,50 @@ _NOT_FOR_IMAGES: tuple[tuple[Key[Any], str], ...] = (
 )
 
 
-def workspace_from(said: Section, root: Path, report: Report) -> Workspace:
+def read_workspace(root: Path) -> Workspace:
+    """Read platforms.yaml and every set it names. Raises one ConfigurationError, a line of reason for each mistake."""
+    root = Path(normpath(root.absolute()))
+    report = Report(file=FILE)
+    node = _read_file(root / FILE, report)
+    said = keys.FILE.read(node, FILE, report) if node else None
+    workspace = _workspace_from(said, root, report) if said else None
+    if report.mistakes or workspace is None:
+        raise ConfigurationError("\n".join(str(mistake) for mistake in sorted(set(report.mistakes))), hint=_HINT)
+    return workspace
+
+
+def _read_file(path: Path, report: Report) -> Node | None:
+    start = Node(shape="text", line=1, column=1)
+    try:
+        if not path.is_file():
+            report.add(start, f"there is no file {FILE} in {path.parent}; name its folder: doit -f dodo.py -d FOLDER")
+            return None
+        with path.open("rb") as stream:
+            data = stream.read(_LARGEST + 1)
+    except OSError as error:
+        report.add(start, f"cannot be read: {error.strerror}")
+        return None
+    if len(data) > _LARGEST:
+        report.add(start, f"is larger than {_LARGEST // 1024} KiB")
+        return None
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        place = Node(
+            shape="text",
+            line=data.count(b"\n", 0, error.start) + 1,
+            column=error.start - data.rfind(b"\n", 0, error.start),
+        )
+        report.add(place, f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8")
+        return None
+    node = read_nodes(text, report)
+    if node and node.missing:
+        report.add(node, "is empty; it names at least one platform: 'platforms: [{image: …, requirements: […]}]'")
+        return None
+    return node
+
+
+def _workspace_from(said: Section, root: Path, report: Report) -> Workspace:
     """The workspace, as far as it can be meant; what cannot is in the report."""
     sets = _Sets(root=root, report=report)
     defaults = said.get(keys.DEFAULTS) or _NOTHING

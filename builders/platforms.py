@@ -1,27 +1,23 @@
-"""What a workspace asks for: platforms.yaml and its requirement sets as records, or every mistake in them at once.
+"""What a workspace asks for: platforms.yaml and its requirement sets as records; declarations.py reads them.
 
 The records hold what was said, with the defaults filled in; what a platform turns out to be (its Python, its tags) is
-found by facts.py. Nothing here starts a program, reaches a network or writes a file.
+found by facts.py.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from builders import keys
 from builders.errors import ConfigurationError
 from builders.requirements import RequirementSet
-from builders.yaml_nodes import Node, Report, did_you_mean, quoted, read_nodes
+from builders.yaml_nodes import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
 
 FILE = "platforms.yaml"
-_LARGEST = 2**20
-_HINT = "Nothing was started. Mend these lines and run the same command again."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,48 +103,3 @@ class Workspace:
                 f"{FILE} has no platform {quoted(name)}{did_you_mean(name, names)}", hint=f"It has: {', '.join(names)}"
             )
         return found
-
-
-def read_workspace(root: Path) -> Workspace:
-    """Read platforms.yaml and every set it names. Raises one ConfigurationError, a line of reason for each mistake."""
-    from builders.declarations import workspace_from  # it builds the records above
-
-    root = Path(normpath(root.absolute()))
-    report = Report(file=FILE)
-    node = _read_file(root / FILE, report)
-    said = keys.FILE.read(node, FILE, report) if node else None
-    workspace = workspace_from(said, root, report) if said else None
-    if report.mistakes or workspace is None:
-        raise ConfigurationError("\n".join(str(mistake) for mistake in sorted(set(report.mistakes))), hint=_HINT)
-    return workspace
-
-
-def _read_file(path: Path, report: Report) -> Node | None:
-    start = Node(shape="text", line=1, column=1)
-    try:
-        if not path.is_file():
-            report.add(start, f"there is no file {FILE} in {path.parent}; name its folder: doit -f dodo.py -d FOLDER")
-            return None
-        with path.open("rb") as stream:
-            data = stream.read(_LARGEST + 1)
-    except OSError as error:
-        report.add(start, f"cannot be read: {error.strerror}")
-        return None
-    if len(data) > _LARGEST:
-        report.add(start, f"is larger than {_LARGEST // 1024} KiB")
-        return None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        place = Node(
-            shape="text",
-            line=data.count(b"\n", 0, error.start) + 1,
-            column=error.start - data.rfind(b"\n", 0, error.start),
-        )
-        report.add(place, f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8")
-        return None
-    node = read_nodes(text, report)
-    if node and node.missing:
-        report.add(node, "is empty; it names at least one platform: 'platforms: [{image: …, requirements: […]}]'")
-        return None
-    return node

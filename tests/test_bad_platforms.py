@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from builders.declarations import read_workspace
 from builders.errors import ConfigurationError
-from builders.platforms import read_workspace
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from builders import keys
-from builders.platforms import read_workspace
+from builders.declarations import read_workspace
 from builders.yaml_nodes import Key, Report, read_nodes
 from tests.conftest import CHECKOUT, Bench
 from tests.projects_maker import make_wheel

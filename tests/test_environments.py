@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from builders import commands
+from builders.declarations import read_workspace
 from builders.environments import environment_inputs, environment_key
 from builders.jobs import Job
 from builders.pipeline import ground_of
-from builders.platforms import Limits, read_workspace
+from builders.platforms import Limits
 from builders.progress import Progress
 from builders.yard import Yard
 from tests.conftest import PREPARE, Bench, Ran, absent, why_no_engine

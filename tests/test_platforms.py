@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from packaging.utils import canonicalize_name
 
 from builders import keys
+from builders.declarations import read_workspace
 from builders.errors import ConfigurationError
-from builders.platforms import BuildSettings, Limits, Platform, Upstream, Workspace, read_workspace
+from builders.platforms import BuildSettings, Limits, Platform, Upstream, Workspace
 
 CHECKOUT = Path(__file__).parent.parent
 EVERYTHING = """\
@@ -186,7 +187,8 @@ def test_reading_imports_nothing_heavy(workspace: Path) -> None:
     """A run in which nothing changed reads the workspace; a plain one takes neither packaging nor pydantic for that."""
     (workspace / "platforms.yaml").write_text(EVERYTHING.replace(", \"six ; os_name == 'posix'\"", ""))
     code = (
-        "import sys, pathlib; from builders.platforms import read_workspace; read_workspace(pathlib.Path(sys.argv[1]));"
+        "import sys, pathlib; from builders.declarations import read_workspace;"
+        "read_workspace(pathlib.Path(sys.argv[1]));"
         "print([name for name in ('packaging', 'pydantic', 'docker', 'urllib3', 'difflib') if name in sys.modules])"
     )
     argv = [sys.executable, "-c", code, str(workspace)]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from builders import generations, standing
+from builders.declarations import read_workspace
 from builders.pipeline import Completed, all_completed, keep_completed
-from builders.platforms import read_workspace
 from builders.progress import Progress
 from builders.yard import Yard
 
