@@ -39,11 +39,15 @@ class Places:
                 self._changed.notify_all()
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def places_here() -> int:
     """One for each core, as far as the memory goes."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError):
-        return cores
-    return max(1, min(cores, memory // _MEMORY_OF_A_BUILD))
+        return cores()
+    return max(1, min(cores(), memory // _MEMORY_OF_A_BUILD))

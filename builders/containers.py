@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, assert_never
 
-from builders.engine import Engine
+from builders.engine import GATEWAY_NETWORK, Engine
 from builders.errors import EngineError
 from builders.images import UV_IN_IMAGE
 from builders.jobs import LOG_BYTES, Ending, Input, Job, Network, Outcome, last_line, run_job
@@ -43,7 +43,7 @@ class ContainerExecutor:
 
     def gateway_address(self) -> str:
         """This machine's address on the internal network."""
-        return self._engine.gateway()[1]
+        return self._engine.gateway_address()
 
     def run(self, job: Job, *, out: Path, log: Path) -> Outcome:
         """Create, fill, run, empty and remove one container."""
@@ -108,7 +108,7 @@ class ContainerExecutor:
             case Network.NONE:
                 return "none"
             case Network.GATEWAY:
-                return self._engine.gateway()[0]
+                return GATEWAY_NETWORK
             case Network.OPEN:
                 return "bridge"
             case _:

@@ -93,7 +93,7 @@ class Engine:
             client.close()
 
     @cached_property
-    def _gateway(self) -> tuple[str, str]:
+    def _gateway_address(self) -> str:
         with asking("to make an internal network"):
             networks = self.client.networks
             found = networks.list(names=[f"^{GATEWAY_NETWORK}$"])
@@ -105,12 +105,12 @@ class Engine:
                 f"the engine's network {GATEWAY_NETWORK} is not an internal one",
                 hint=f"it was not made by this program; remove it: docker network rm {GATEWAY_NETWORK}",
             )
-        return GATEWAY_NETWORK, str(network.attrs["IPAM"]["Config"][0]["Gateway"])
+        return str(network.attrs["IPAM"]["Config"][0]["Gateway"])
 
-    def gateway(self) -> tuple[str, str]:
-        """The internal network for resolving, and the address of this machine on it."""
+    def gateway_address(self) -> str:
+        """The address of this machine on the internal network for resolving, which is there from then on."""
         with self._opening_gateway:
-            return self._gateway
+            return self._gateway_address
 
     def stop(self) -> None:
         """Remove every container of this run; for an interrupted one."""

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
 
+from builders.build_places import cores
 from builders.errors import ArchiveError
 from builders.wheels import WheelFile, read_wheel
 
 _LARGE = 8_000_000  # bytes; below, starting a Python takes longer than reading
 _LISTS = ("tags", "requires_dist", "modules")
-_ROOM = threading.BoundedSemaphore(os.cpu_count() or 1)
+_ROOM = threading.BoundedSemaphore(cores())
 
 
 def read_large_wheel(path: Path, *, filename: str) -> WheelFile:

@@ -43,11 +43,11 @@ class Yard:
         self._mutexes: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._changing = threading.RLock()
         self._gateways: dict[str, Gateway] = {}
+        self._running = contextlib.ExitStack()  # what `stop` ends
         self.readings: dict[tuple[str, str], WheelFile] = {}  # of fetched wheels, by name and sha256
         self.environments: dict[str, dict[frozenset[str], Path]] = {}  # packed: by ground, then by their wheels
         self.failures: dict[str, WheelyardError] = {}  # of builds that were tried while locking, by label
         self.goes_on = False  # whether this run goes on to make what it locks
-        self._hosts: list[HostExecutor] = []
 
     def alone(self, key: str) -> threading.Lock:
         """The lock of whoever does this: two threads never do it at the same time."""
@@ -64,7 +64,9 @@ class Yard:
     def _engine(self) -> Engine:
         from builders.engine import Engine
 
-        return Engine(self.workspace.root)
+        engine = Engine(self.workspace.root)
+        self._running.callback(engine.stop)
+        return engine
 
     @property
     def fetcher(self) -> Fetcher:
@@ -103,7 +105,7 @@ class Yard:
                     wanted=self._ahead.wanted if self.goes_on else None,
                     from_sdist=frozenset(one.project for one in self.workspace.builds if one.source == "sdist"),
                 )
-                self._gateways[address] = gateway.__enter__()
+                self._gateways[address] = self._running.enter_context(gateway)
             return self._gateways[address]
 
     @cached_property
@@ -115,13 +117,9 @@ class Yard:
     def stop(self) -> None:
         """End what still runs; for the end of a run, however it came."""
         with self._changing:
-            for gateway in self._gateways.values():
-                gateway.__exit__(None, None, None)
+            running = self._running.pop_all()
             self._gateways.clear()
-        for host in self._hosts:
-            host.stop()
-        if "_engine" in self.__dict__:
-            self._engine.stop()
+        running.close()
 
     def sweep(self) -> None:
         """Take away what dead runs left half done; only for who holds the workspace. Part of a file is gone on with."""
@@ -183,7 +181,7 @@ class Yard:
         with self.alone("uv"):  # finding it asks sysconfig, whose first answers to several threads at once may be wrong
             uv = uv_for_host()
         host = HostExecutor(python, uv, self.folder / "work")
-        self._hosts.append(host)
+        self._running.callback(host.stop)
         return host
 
     def _uv(self, machine: str) -> Path:
