@@ -14,7 +14,7 @@ The files, by what they are for:
     read       archives, wheels, zips, zip_ends, sdists, tars, coremetadata, reading_apart
     keep       store, scratch, closure, pipeline, generations, standing
     tell       progress, live, report, summary, terminal
-    doit       bridge, run, yard, stopping, errors
+    doit       bridge, holding, run, yard, stopping, errors
 
 Nothing in here knows of `index`; dodo.py joins the two.
 """

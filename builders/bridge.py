@@ -4,50 +4,30 @@ reporter()         feeds a Progress, holds the workspace while a run lasts, prin
 guarded()          an action whose errors are sentences, and whose bugs are tracebacks
 loading()          the same for what makes tasks
 STATELESS          doit keeps nothing on disk: the store is the truth, and `uptodate` asks it
-workspace_lock()   one run at a time
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import functools
-import json
 import os
-import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, ParamSpec, TextIO, TypeVar
 
 from doit.exceptions import BaseFail, InvalidCommand, InvalidDodoFile, TaskFailed, UnmetDependency
 
-from builders.errors import WheelyardError
+from builders.errors import WheelyardError, sentence
+from builders.holding import workspace_lock
 from builders.progress import Progress
 from builders.stopping import Signals, active, stop_everything, stopping
 from builders.summary import RunEnd, Summary, render_summary
-from builders.terminal import Sink, visible
+from builders.terminal import visible
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-# What a full, read-only or forbidding disk answers: not a bug of ours, and nothing that a traceback explains.
-DISK_ERRORS = {
-    errno.ENOSPC: "make room, and run again: nothing finished is lost",
-    errno.EDQUOT: "make room within the quota, and run again: nothing finished is lost",
-    errno.EROFS: "this file system can only be read: choose a workspace that can be written",
-    errno.EACCES: "give the user who runs doit the right to write there",
-    errno.EPERM: "give the user who runs doit the right to write there",
-    errno.EMFILE: "raise the limit on open files (ulimit -n), or run fewer steps at once (doit -n 2)",
-    errno.ENOTDIR: "a file stands where a folder has to be: move it away",
-    errno.EISDIR: "a folder stands where a file has to be: move it away",
-    errno.EEXIST: "it stands in the way of a folder: move it away",
-    errno.ENOLCK: "this file system has no locks: choose a workspace on another one",
-    errno.EIO: "the disk itself answers with an error: check it before anything else",
-}
 
 
 # --- errors -----------------------------------------------------------------------------------------------------
@@ -73,17 +53,6 @@ def failing(basename: str, error: WheelyardError) -> dict[str, object]:
     An exception in a delayed creator would end the whole run, with all other platforms in the middle of their work.
     """
     return {"basename": basename, "actions": [lambda: TaskFailed(str(error))]}
-
-
-def sentence(error: WheelyardError | OSError) -> str:
-    """Return what a person reads; raises the error again where it is a bug."""
-    if isinstance(error, WheelyardError):
-        return str(error)
-    hint = DISK_ERRORS.get(error.errno or 0)
-    if hint is None:
-        raise error
-    where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
-    return f"{error.strerror}{where}\n  {hint}"
 
 
 def invalid_configuration(error: WheelyardError | OSError) -> InvalidDodoFile:
@@ -123,54 +92,6 @@ class NoState:
 
 
 STATELESS: dict[str, object] = {"backend": "json", "dep_file": os.devnull, "codec_cls": NoState}
-
-
-# --- one run at a time ----------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def workspace_lock(root: Path, say: Callable[[str], object] | None = None) -> Iterator[None]:
-    """Hold the workspace; wait, with one line about who holds it, where another run does.
-
-    The kernel lets go of the lock when its holder ends, however it ends: what the file says is only there to be read.
-    Where nothing can be written (a read-only workspace) there is nothing to guard.
-    """
-    path = root / ".wheelyard" / "lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM}:
-            raise
-        yield
-        return
-    with handle:
-        _acquire(handle, say or _to_stderr)
-        handle.truncate(0)
-        handle.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.strftime("%H:%M")}))
-        handle.flush()
-        yield
-
-
-def _acquire(handle: TextIO, say: Callable[[str], object]) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        say(f"waiting for {_holder(handle)}")
-        fcntl.flock(handle, fcntl.LOCK_EX)
-
-
-def _holder(handle: TextIO) -> str:
-    handle.seek(0)
-    try:
-        told = json.loads(handle.read())
-        return visible(f"pid {told['pid']} on {told['host']}, which holds this workspace since {told['since']}")
-    except (ValueError, KeyError, TypeError):  # not written yet
-        return "another run, which holds this workspace"
-
-
-def _to_stderr(text: str) -> None:
-    Sink(sys.stderr).write(f"{text}\n")
 
 
 # --- the reporter ---------------------------------------------------------------------------------------------------

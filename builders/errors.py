@@ -6,6 +6,9 @@ None of them is a bug: a bug is any other exception.
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class WheelyardError(Exception):
     """The root: str(error) is the reason, followed by the hint on lines of its own."""
@@ -65,3 +68,30 @@ class StoreError(WheelyardError):
 
 class PublishError(WheelyardError):
     """The published tree could not be written."""
+
+
+# What a full, read-only or forbidding disk answers: not a bug of ours, and nothing that a traceback explains.
+_DISK_ERRORS = {
+    errno.ENOSPC: "make room, and run again: nothing finished is lost",
+    errno.EDQUOT: "make room within the quota, and run again: nothing finished is lost",
+    errno.EROFS: "this file system can only be read: choose a workspace that can be written",
+    errno.EACCES: "give the user who runs doit the right to write there",
+    errno.EPERM: "give the user who runs doit the right to write there",
+    errno.EMFILE: "raise the limit on open files (ulimit -n), or run fewer steps at once (doit -n 2)",
+    errno.ENOTDIR: "a file stands where a folder has to be: move it away",
+    errno.EISDIR: "a folder stands where a file has to be: move it away",
+    errno.EEXIST: "it stands in the way of a folder: move it away",
+    errno.ENOLCK: "this file system has no locks: choose a workspace on another one",
+    errno.EIO: "the disk itself answers with an error: check it before anything else",
+}
+
+
+def sentence(error: WheelyardError | OSError) -> str:
+    """Return what a person reads; raises the error again where it is a bug."""
+    if isinstance(error, WheelyardError):
+        return str(error)
+    hint = _DISK_ERRORS.get(error.errno or 0)
+    if hint is None:
+        raise error
+    where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes, os.PathLike)) else ""
+    return f"{error.strerror}{where}\n  {hint}"

@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
-from builders.bridge import guarded, invalid_configuration, workspace_lock
+from builders.bridge import guarded, invalid_configuration
 from builders.errors import BuildError, ConfigurationError
+from builders.holding import workspace_lock
 
 ROOT = Path(__file__).parent.parent
 
@@ -155,7 +156,7 @@ def files(folder: Path) -> set[str]:
 def holder(workspace: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the workspace until it is killed."""
     code = (
-        "import sys, time; from pathlib import Path; from builders.bridge import workspace_lock\n"
+        "import sys, time; from pathlib import Path; from builders.holding import workspace_lock\n"
         "with workspace_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     )
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
