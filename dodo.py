@@ -377,7 +377,7 @@ def _state(completed: Sequence[pipeline.Completed]) -> str:
 
 
 def _platforms(completed: Sequence[pipeline.Completed]) -> list[PublishedPlatform]:
-    records = YARD.store.needed_records(step for one in completed for step in one.steps()).__getitem__
+    records = YARD.store.needed_records(f for one in completed for f in one.fingerprints()).__getitem__
     stands = standing.standings(YARD, completed, records)
     return [_published(one, records, stands[one.name]) for one in completed]
 

@@ -43,8 +43,8 @@ class Completed:
     yanked: tuple[tuple[str, str], ...] = ()
     statuses: tuple[tuple[str, str, str], ...] = ()
 
-    def steps(self) -> Iterator[str]:
-        """The fingerprints of all that is its own."""
+    def fingerprints(self) -> Iterator[str]:
+        """Of all that is its own."""
         yield from self.wheels
         for _, fingerprints in self.sets:
             yield from fingerprints

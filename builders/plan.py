@@ -236,7 +236,7 @@ def fingerprint_of_fetched(file: LockedFile) -> str:
 def fingerprint_of_built(
     sdist: LockedFile, environment: tuple[str, ...], settings: BuildSettings, ground: Ground
 ) -> str:
-    """Of a wheel built here (design.md, section 6)."""
+    """Of a wheel built here: a hash over all that shapes its bytes."""
     facts = ground.facts
     return _digest(
         {
