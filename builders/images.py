@@ -113,6 +113,7 @@ def tooled_image(engine: Engine, image: str, uv: Path) -> str:
 
 
 def _run_to_end(container: Container, pre_command: str, log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as sink:
         chunks = container.attach(stream=True, stdout=True, stderr=True)
         container.start()

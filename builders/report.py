@@ -22,7 +22,7 @@ def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Fai
     verb, _, step_name = task.partition(":")
     platform, _, name = step_name.partition("/")
     step = _step(plans.get(platform), name)
-    log = yard.folder / "logs" / platform / f"{name or {'image': 'pre-command'}.get(verb, verb)}.log"
+    log = yard.log(platform, name or {"image": "pre-command"}.get(verb, verb))
     return Failure(
         step=step_name or task,
         platform=platform,

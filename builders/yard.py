@@ -134,14 +134,13 @@ class Yard:
     # Logs
 
     def log(self, platform: str, name: str) -> Path:
-        """Where a step's output goes."""
-        path = self.folder / "logs" / platform / f"{name}.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        """Where a step's output stands, or would."""
+        return self.folder / "logs" / platform / f"{name}.log"
 
     def fresh_log(self, platform: str, name: str) -> Path:
-        """The same, emptied."""
+        """The same, made and empty."""
         path = self.log(platform, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"")
         return path
 
