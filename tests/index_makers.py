@@ -116,18 +116,6 @@ def yanked(wheel: Entry, reason: str) -> Entry:
     return replace(wheel, yanked=reason)
 
 
-def snapshot(folder: Path) -> dict[str, str]:
-    """Every path below a folder with its bytes' hash, or where its link leads."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            found[name] = f"-> {path.readlink()}"
-        elif path.is_file():
-            found[name] = sha256(path.read_bytes()).hexdigest()
-    return found
-
-
 def _metadata(project: str, version: str, requires: Sequence[str], python: str | None, extra: str) -> bytes:
     lines = ["Metadata-Version: 2.1", f"Name: {project}", f"Version: {version}"]
     lines += [f"Requires-Python: {python}"] if python else []

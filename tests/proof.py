@@ -165,15 +165,6 @@ def record_of(bench: Bench, project: str) -> dict[str, Any]:
     return dict(record)
 
 
-def tree_state(folder: Path) -> dict[str, str | bytes]:
-    """Every path of a folder with its bytes, or with where it links to."""
-    return {
-        path.relative_to(folder).as_posix(): str(path.readlink()) if path.is_symlink() else path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_symlink() or path.is_file()
-    }
-
-
 # --- a server that builds may or may not reach ------------------------------------------------------------------------
 
 

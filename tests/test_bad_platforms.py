@@ -10,6 +10,7 @@ import pytest
 
 from builders.declarations import read_workspace
 from builders.errors import ConfigurationError
+from tests.disk import snapshot
 
 
 @pytest.fixture
@@ -22,18 +23,14 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def mistakes(workspace: Path, text: str | bytes) -> list[str]:
     """The lines of reason; and the refusal left the workspace as it was."""
     data = text if isinstance(text, bytes) else text.encode()
     (workspace / "platforms.yaml").write_bytes(data)
-    before = contents(workspace)
+    before = snapshot(workspace)
     with pytest.raises(ConfigurationError) as caught:
         read_workspace(workspace)
-    assert contents(workspace) == before
+    assert snapshot(workspace) == before
     assert caught.value.hint
     return caught.value.reason.split("\n")
 

@@ -21,8 +21,9 @@ import pytest
 
 from builders.engine import Engine
 from tests.conftest import Bench, Ran
+from tests.disk import snapshot
 from tests.projects_maker import make_sdist, make_wheel
-from tests.test_only_what_changed import HERE, contents, locks
+from tests.test_only_what_changed import HERE, locks
 
 WAYS = {
     "nothing": r"no wheel produced",
@@ -167,7 +168,7 @@ def settled(bench: Bench) -> Bench:
 )
 def test_no_solution(settled: Bench, asked: list[str], words: list[str]) -> None:
     """A name that nobody has, a conflict, a version that there is not: the chain of reasons; lock and tree stay."""
-    before, tree = locks(settled), contents(settled.root / "public")
+    before, tree = locks(settled), snapshot(settled.root / "public")
     declare(settled, {"here": asked, "other": ["good"]})
     ran = refused(settled.doit())
     rows = told(ran)["here"].rows
@@ -175,7 +176,7 @@ def test_no_solution(settled: Bench, asked: list[str], words: list[str]) -> None
     assert rows["again"] == "doit lock:here"
     assert (settled.root / rows["log"]).stat().st_size > 0
     assert {path: content for path, content in locks(settled).items() if path.startswith("here/")} == before
-    after = contents(settled.root / "public")
+    after = snapshot(settled.root / "public")
     served = {path: content for path, content in tree.items() if path.startswith(("here/", "files/"))}
     assert {path: after[path] for path in served} == served
     assert settled.flat("other") == ["good-1.0-py3-none-any.whl"]
@@ -199,7 +200,7 @@ def test_mistakes_in_platforms_yaml_are_all_told_at_once(bench: Bench) -> None:
     assert re.search(r"platforms\.yaml:4:5: .*sandbx.*sandbox", said), ran.text
     assert re.search(r"platforms\.yaml:5:\d+: .*missing", said), ran.text
     assert "present" in said, ran.text
-    assert contents(bench.root).keys() == {"platforms.yaml", "requirements/present.txt"}
+    assert snapshot(bench.root).keys() == {"platforms.yaml", "requirements/present.txt"}
 
 
 # --- the engine ------------------------------------------------------------------------------------------------------

@@ -22,10 +22,11 @@ from index.publish import publish
 from index.tree import tree
 from index.verify import verify
 from tests.conftest import CHECKOUT, Bench, Ran
+from tests.disk import on_disk, snapshot
 from tests.index_makers import Shelves, platform, served
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused
-from tests.test_only_what_changed import HERE, contents, on_disk
+from tests.test_only_what_changed import HERE
 
 
 def declare(bench: Bench, **platforms: list[str]) -> None:
@@ -53,7 +54,7 @@ def three(make_bench: Callable[[str], Bench]) -> tuple[Bench, list[dict[str, str
         make_wheel(bench.root / "vendor", "alpha", version)
         declare(bench, here=[f"alpha=={version}", "beta"])
         done(bench.doit())
-        trees.append(contents(bench.root / "public"))
+        trees.append(snapshot(bench.root / "public"))
     return bench, trees
 
 
@@ -80,7 +81,7 @@ def test_what_verify_names_is_made_again(mine: Bench) -> None:
     """A page, a pool file and a blob that somebody changed in place: all named; the next run mends all three."""
     public, store = mine.root / "public", mine.root / ".wheelyard"
     done(mine.doit())
-    before = contents(public)
+    before = snapshot(public)
     record = next(
         json.loads(path.read_bytes()) for path in (store / "records").iterdir() if b'"beta"' in path.read_bytes()
     )
@@ -93,7 +94,7 @@ def test_what_verify_names_is_made_again(mine: Bench) -> None:
     assert said.code != 0
     assert all(text in said.text for text in ("simple/beta/index.html", name("alpha", "3.0"), record["sha256"]))
     done(mine.doit())
-    assert contents(public) == before
+    assert snapshot(public) == before
     assert_whole(mine)
     assert "nothing to do" in done(mine.doit()).text
 
@@ -123,7 +124,7 @@ def test_what_nobody_asks_for_any_more_is_damaged(mine: Bench, way: str) -> None
 
 def test_what_a_published_set_asks_for_is_never_let_go(mine: Bench) -> None:
     """Where the lock has moved on and the wheel is damaged, the set stays whole: published as it was, or not at all."""
-    before = contents(mine.root / "public")
+    before = snapshot(mine.root / "public")
     declare(mine, here=["alpha==2.0", "beta"])
     done(mine.doit("lock:here"))
     store = mine.root / ".wheelyard"
@@ -131,7 +132,7 @@ def test_what_a_published_set_asks_for_is_never_let_go(mine: Bench) -> None:
     record.unlink()
     assert "leave the tree" not in mine.doit("verify").out
     assert "missing from the store" in refused(mine.doit("prune")).out
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
     assert "`doit verify` lets go of" in refused(mine.doit()).out
     assert "1 of its wheels are lost, asked for by nobody" in refused(mine.doit("verify")).out
     done(mine.doit())
@@ -141,7 +142,7 @@ def test_what_a_published_set_asks_for_is_never_let_go(mine: Bench) -> None:
 
 def test_a_damaged_blob_is_mended_from_the_tree(mine: Bench) -> None:
     """Where the tree has a copy of its own, the bytes that nobody could fetch again come from there."""
-    before = contents(mine.root / "public")
+    before = snapshot(mine.root / "public")
     store = mine.root / ".wheelyard"
     for path in sorted((store / "blobs").glob("*/*")):
         path.chmod(0o644)
@@ -151,7 +152,7 @@ def test_a_damaged_blob_is_mended_from_the_tree(mine: Bench) -> None:
     refused(mine.doit("verify"))
     assert_whole(mine)
     done(mine.doit())
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
 
 
 def test_a_folder_of_somebody_else_is_no_platform(mine: Bench) -> None:
@@ -168,18 +169,18 @@ def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
     """The tree stays until all is made again that it has: a platform that is not known is never taken away unasked."""
     declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
     done(mine.doit())
-    before = contents(mine.root / "public")
+    before = snapshot(mine.root / "public")
     shutil.rmtree(mine.root / ".wheelyard")
     for words in (("platforms:here",), ("prune",), ("prune", "--dry-run")):
         ran = refused(mine.doit(*words))
         assert "of which this workspace knows nothing" in ran.out, ran.text
-        assert contents(mine.root / "public") == before
+        assert snapshot(mine.root / "public") == before
     declare(mine, here=["alpha==3.0", "beta"], there=["beta", "absent-from-everywhere"])
     refused(mine.doit())
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
     declare(mine, here=["alpha==3.0", "beta"])
     assert "public/ has there, of which" in refused(mine.doit()).out
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
     assert "would remove  platform there" in done(mine.doit("prune", "--dry-run")).out
     done(mine.doit("prune"))
     assert not (mine.root / "public/there").exists()
@@ -195,22 +196,22 @@ def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"[" * 99_999])
 def test_what_was_said_of_the_last_publication_is_damaged(mine: Bench, content: bytes) -> None:
     """A cache and no truth: every question is answered, and the next run looks at the tree."""
-    before = contents(mine.root / "public")
+    before = snapshot(mine.root / "public")
     (mine.root / ".wheelyard/published.json").write_bytes(content)
     done(mine.doit("list"))
     done(mine.doit("verify"))
     done(mine.doit())
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
     assert "nothing to do" in done(mine.doit()).out
 
 
 @pytest.mark.parametrize("folder", ["simple", "here"])
 def test_a_folder_of_the_tree_that_somebody_removed(mine: Bench, folder: str) -> None:
     """The next run sees it."""
-    before = contents(mine.root / "public")
+    before = snapshot(mine.root / "public")
     shutil.rmtree(mine.root / "public" / folder)
     done(mine.doit())
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
 
 
 # --- listing --------------------------------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ def test_a_folder_of_the_tree_that_somebody_removed(mine: Bench, folder: str) ->
 
 def test_generations_are_listed_with_what_came_and_went(mine: Bench) -> None:
     """Oldest first, each with its number, and a line for each wheel; listing writes nothing."""
-    before = contents(mine.root)
+    before = snapshot(mine.root)
     ran = done(mine.doit("generations"))
     lines = [line for line in ran.out.splitlines() if line.strip()]
     heads = [line.split()[:2] for line in lines if line.startswith("generation ")]
@@ -231,7 +232,7 @@ def test_generations_are_listed_with_what_came_and_went(mine: Bench) -> None:
         f"+ here {name('alpha', '3.0')}",
         f"- here {name('alpha', '2.0')}",
     ]
-    assert {path for path, one in contents(mine.root).items() if before.get(path) != one} <= {".wheelyard/lock"}
+    assert {path for path, one in snapshot(mine.root).items() if before.get(path) != one} <= {".wheelyard/lock"}
 
 
 def test_a_second_run_is_no_generation(mine: Bench) -> None:
@@ -248,29 +249,29 @@ def test_rollback_brings_the_tree_back(mine: Bench, trees: list[dict[str, str]])
     """Byte for byte and link for link: the one before, then any by its number; and the next doit goes forward again."""
     ran = done(mine.doit("rollback"))
     assert "public/ is generation 2 again" in ran.out
-    assert contents(mine.root / "public") == trees[1]
+    assert snapshot(mine.root / "public") == trees[1]
     done(mine.doit("rollback", "--to", "1"))
-    assert contents(mine.root / "public") == trees[0]
+    assert snapshot(mine.root / "public") == trees[0]
     assert_whole(mine)
     ran = done(mine.doit())
     assert "FETCH" not in ran.out
     assert name("alpha", "3.0") in mine.flat("here")
     assert_whole(mine)
     done(mine.doit("rollback", "--to", "3"))
-    assert contents(mine.root / "public") == trees[2]
+    assert snapshot(mine.root / "public") == trees[2]
 
 
 def test_twice_goes_back_by_two(mine: Bench, trees: list[dict[str, str]]) -> None:
     """And no further than to the first; what comes after stands on that."""
     for count in (2, 1):
         assert f"public/ is generation {count} again" in done(mine.doit("rollback")).out
-        assert contents(mine.root / "public") == trees[count - 1]
+        assert snapshot(mine.root / "public") == trees[count - 1]
     assert "there is no generation before this one" in refused(mine.doit("rollback")).out
     listed = done(mine.doit("generations")).out
     assert re.findall(r"^generation (\d).*  (\d) again$", listed, re.MULTILINE) == [("4", "2"), ("5", "1")]
     done(mine.doit())
     assert "public/ is generation 1 again" in done(mine.doit("rollback")).out
-    assert contents(mine.root / "public") == trees[0]
+    assert snapshot(mine.root / "public") == trees[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"name": 1}', b"\xff"])
@@ -281,10 +282,10 @@ def test_a_damaged_state_is_told_and_brought_back(mine: Bench, trees: list[dict[
     done(mine.doit("list"))
     ran = refused(mine.doit())
     assert f"{state} cannot be read" in ran.out, ran.text
-    assert contents(mine.root / "public") == trees[2]
+    assert snapshot(mine.root / "public") == trees[2]
     assert "public/ is generation 3 again" in done(mine.doit("rollback", "--to", "3")).out
     done(mine.doit())
-    assert contents(mine.root / "public") == trees[2]
+    assert snapshot(mine.root / "public") == trees[2]
     assert_whole(mine)
 
 
@@ -317,7 +318,7 @@ def test_a_platform_that_came_later_goes_with_a_rollback(mine: Bench, trees: lis
     assert mine.flat("there") == [name("beta")]
     declare(mine, here=["alpha==3.0", "beta"])  # as it was declared then: pages name what is declared and missing
     done(mine.doit("rollback", "--to", "3"))
-    assert contents(mine.root / "public") == trees[2]
+    assert snapshot(mine.root / "public") == trees[2]
 
 
 # --- prune ------------------------------------------------------------------------------------------------------------
@@ -325,13 +326,13 @@ def test_a_platform_that_came_later_goes_with_a_rollback(mine: Bench, trees: lis
 
 def test_a_dry_run_says_what_and_removes_nothing(mine: Bench) -> None:
     """Generations, each wheel with its size and since when nobody asks for it, the sum; what then goes is just that."""
-    before = contents(mine.root)
+    before = snapshot(mine.root)
     ran = done(mine.doit("prune", "--dry-run"))
     lines = [line for line in ran.out.splitlines() if line.startswith("would remove")]
     assert "generations 1 to 2  no rollback to there any more" in lines[0]
     assert [line.split()[2] for line in lines[1:-1]] == [name("alpha"), name("alpha", "2.0")]
     assert all("bytes  not asked for since 20" in line for line in lines[1:-1])
-    assert {path for path, one in contents(mine.root).items() if before.get(path) != one} <= {".wheelyard/lock"}
+    assert {path for path, one in snapshot(mine.root).items() if before.get(path) != one} <= {".wheelyard/lock"}
     real = done(mine.doit("prune"))
     told = [line.removeprefix("removed") for line in real.out.splitlines() if line.startswith("removed")]
     assert told == [line.removeprefix("would remove") for line in lines]
@@ -354,8 +355,8 @@ def test_prune_removes_exactly_what_is_not_asked_for(mine: Bench, tmp_path: Path
     shutil.copytree(mine.root / "vendor", bench.root / "vendor")
     declare(bench, here=["alpha==3.0", "beta"])
     done(bench.doit())
-    assert set(contents(mine.root / ".wheelyard/blobs")) == set(contents(bench.root / ".wheelyard/blobs"))
-    ours, fresh = contents(mine.root / "public"), contents(bench.root / "public")
+    assert set(snapshot(mine.root / ".wheelyard/blobs")) == set(snapshot(bench.root / ".wheelyard/blobs"))
+    ours, fresh = snapshot(mine.root / "public"), snapshot(bench.root / "public")
     assert set(ours) == set(fresh)
     differ = {path for path in ours if ours[path] != fresh[path]}
     assert differ <= {"index.html", "manifest.json"}  # when the platform last changed stands there

@@ -17,9 +17,9 @@ from builders.hosts import find_python
 from builders.jobs import Ending, Job, Outcome
 from builders.platforms import Platform
 from tests.conftest import Bench, Ran
+from tests.disk import snapshot
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused, told
-from tests.test_only_what_changed import contents
 
 HOST = {"name": "this-machine", "host": True}
 NO_ENGINE = "unix:///nonexistent/engine.sock"
@@ -114,7 +114,7 @@ def test_a_build_without_leave_is_refused(bench: Bench, tmp_path: Path) -> None:
     assert "this-machine" in told(ran), ran.text
     assert "sandbox: none" in ran.out, ran.text
     assert bench.records() == {}
-    assert "public" not in {path.partition("/")[0] for path in contents(bench.root)}
+    assert "public" not in {path.partition("/")[0] for path in snapshot(bench.root)}
 
 
 @pytest.mark.network

@@ -31,7 +31,8 @@ from index.projects import Project
 from index.publish import Published, publish
 from index.tree import Tree, tree
 from index.verify import verify
-from tests.index_makers import Shelves, platform, snapshot
+from tests.disk import snapshot
+from tests.index_makers import Shelves, platform
 
 REPOSITORY = Path(__file__).parent.parent
 

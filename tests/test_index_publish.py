@@ -27,7 +27,8 @@ from index.model import Entry, PublishedPlatform
 from index.publish import Published, is_current, publish
 from index.tree import Tree, tree
 from index.verify import interrupted, verify
-from tests.index_makers import Shelves, platform, served, snapshot
+from tests.disk import sha256_of, snapshot
+from tests.index_makers import Shelves, platform, served
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -513,7 +514,7 @@ def test_a_flat_page_names_no_other_bytes_than_its_links(public: Path, store: Sh
 
     def replaced(root: Root, path: str, place: str) -> None:
         real(root, path, place)
-        linked = sha256(link.read_bytes()).hexdigest()
+        linked = sha256_of(link)
         seen.add(linked)
         assert set(re.findall("[0-9a-f]{64}", page.read_text())) <= {linked}
 

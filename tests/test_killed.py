@@ -21,9 +21,10 @@ import pytest
 
 from builders.build_places import places_here
 from tests.conftest import Bench
+from tests.disk import on_disk, snapshot
 from tests.loopback import Handler, Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel
-from tests.test_only_what_changed import HERE, contents, on_disk
+from tests.test_only_what_changed import HERE
 
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 
@@ -181,7 +182,7 @@ def test_killed_while_publishing(mine: Bench, number: signal.Signals) -> None:
     for task in ("lock:here", "wheel:here/delta-1.0"):
         ran = mine.doit(task)
         assert ran.code == 0, ran.text
-    tree, records = contents(mine.root / "public"), on_disk(mine.root / ".wheelyard/records")
+    tree, records = snapshot(mine.root / "public"), on_disk(mine.root / ".wheelyard/records")
     [record] = [
         path
         for path in records
@@ -196,7 +197,7 @@ def test_killed_while_publishing(mine: Bench, number: signal.Signals) -> None:
         end(process, number)
     blob.unlink()
     kept.rename(blob)
-    during = contents(mine.root / "public")
+    during = snapshot(mine.root / "public")
     assert {path: during[path] for path in tree} == tree
     ran = mine.doit()
     assert ran.code == 0, ran.text

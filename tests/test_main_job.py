@@ -15,6 +15,7 @@ from packaging.pylock import Pylock
 
 from tests import proof
 from tests.conftest import Bench
+from tests.disk import snapshot
 from tests.proof import MainJob
 
 # The set `hard`: what is built here carries the glibc of its platform, what is fetched its upstream's tags.
@@ -130,7 +131,7 @@ def copied(main_job: MainJob, tmp_path: Path) -> Bench:
 @pytest.mark.network
 def test_the_tree_is_the_same_under_two_hash_seeds(main_job: MainJob, copied: Bench) -> None:
     """Published anew from the store, elsewhere and under other hash seeds: the same bytes, and no engine asked."""
-    before = proof.tree_state(main_job.bench.root / "public")
+    before = snapshot(main_job.bench.root / "public")
     assert len(before) > 100
     for seed in ("1", "77"):
         shutil.rmtree(copied.root / "public")
@@ -138,7 +139,7 @@ def test_the_tree_is_the_same_under_two_hash_seeds(main_job: MainJob, copied: Be
             *(f"platforms:{name}" for name in proof.PLATFORMS), PYTHONHASHSEED=seed, DOCKER_HOST=NO_ENGINE
         )
         assert ran.code == 0, ran.text
-        assert proof.tree_state(copied.root / "public") == before
+        assert snapshot(copied.root / "public") == before
 
 
 @pytest.mark.engine

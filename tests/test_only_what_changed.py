@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import PREPARE, Bench
+from tests.disk import on_disk, snapshot
 from tests.loopback import Index, serving
 from tests.projects_maker import make_sdist, make_wheel
 
@@ -30,34 +31,13 @@ def declare(bench: Bench, *packages: str, **more: Any) -> None:
     bench.write("platforms.yaml", json.dumps(asked))
 
 
-def on_disk(root: Path) -> dict[str, tuple[int, str]]:
-    """Every file and link below a folder: its time of change, and its content or target."""
-    return {
-        str(path.relative_to(root)): (
-            path.lstat().st_mtime_ns,
-            str(path.readlink()) if path.is_symlink() else digest(path),
-        )
-        for path in sorted(root.rglob("*"))
-        if path.is_symlink() or path.is_file()
-    }
-
-
-def digest(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
-
-
-def contents(root: Path) -> dict[str, str]:
-    """The same without times."""
-    return {path: content for path, (_, content) in on_disk(root).items()}
-
-
 def new_names(bench: Bench, before: dict[str, str]) -> list[str]:
     """Files of the steps whose fingerprints were not there before."""
     return sorted(name for fingerprint, name in bench.records().items() if fingerprint not in before)
 
 
 def locks(bench: Bench) -> dict[str, str]:
-    return contents(bench.root / "locks")
+    return snapshot(bench.root / "locks")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +98,7 @@ def test_one_builds_entry_changed_is_that_wheel_again(mine: Bench) -> None:
 
 def test_the_store_is_the_truth(mine: Bench) -> None:
     """Without doit's database, the kept plans and the note of what was published: no fetch, no build, the same tree."""
-    before, records = contents(mine.root / "public"), on_disk(mine.root / ".wheelyard/records")
+    before, records = snapshot(mine.root / "public"), on_disk(mine.root / ".wheelyard/records")
     for path in (mine.root / ".wheelyard").glob("doit*"):
         path.unlink()
     shutil.rmtree(mine.root / ".wheelyard/plans")
@@ -128,16 +108,16 @@ def test_the_store_is_the_truth(mine: Bench) -> None:
     assert "FETCH" not in ran.out, ran.text
     assert "BUILD" not in ran.out, ran.text
     assert on_disk(mine.root / ".wheelyard/records") == records
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
 
 
 def test_a_lost_tree_comes_back_byte_for_byte(mine: Bench) -> None:
     """public/ is made from the store alone."""
-    before, records = contents(mine.root / "public"), on_disk(mine.root / ".wheelyard/records")
+    before, records = snapshot(mine.root / "public"), on_disk(mine.root / ".wheelyard/records")
     shutil.rmtree(mine.root / "public")
     ran = mine.doit(PYTHONHASHSEED="1")
     assert ran.code == 0, ran.text
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
     assert on_disk(mine.root / ".wheelyard/records") == records
 
 
@@ -231,10 +211,10 @@ def test_another_file_under_a_locked_name_is_refused(bench: Bench, *, same_size:
 def test_ours_stays_when_upstream_replaces_a_file(mine: Bench) -> None:
     """A file that is in the store is never asked for again: other bytes under its name upstream change nothing."""
     make_sdist(mine.root / "vendor", "beta", note="replaced")
-    before = contents(mine.root / "public")
+    before = snapshot(mine.root / "public")
     ran = mine.doit()
     assert ran.code == 0, ran.text
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
 
 
 def test_two_platforms_share_what_is_fetched(bench: Bench, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from index.errors import TreeError
 from index.people_parts import size
 from index.verify import verify
 from tests.browser import Browser, browser, url_of
+from tests.disk import sha256_of
 from tests.index_makers import Shelves, platform, served
 from tests.people_makers import laid_out, made, page, put, small_mirror
 
@@ -244,7 +244,7 @@ def signed(public: Path) -> Path:
     for name in [path for path in manifest["paths"] if path.startswith("about/")]:
         del manifest["paths"][name]
     for path in public.glob("about/*"):
-        state = {"size": path.stat().st_size, "sha256": sha256(path.read_bytes()).hexdigest()}
+        state = {"size": path.stat().st_size, "sha256": sha256_of(path)}
         manifest["paths"][f"about/{path.name}"] = state
     (public / "manifest.json").write_text(json.dumps(manifest))
     return public

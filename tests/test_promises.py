@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,11 @@ import pytest
 
 from builders.store import Store
 from tests.conftest import Bench
+from tests.disk import sha256_of, snapshot
 from tests.loopback import Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused
-from tests.test_only_what_changed import HERE, contents
+from tests.test_only_what_changed import HERE
 
 HOST = {**HERE, "prove": False}
 ZEROS = "0" * 64
@@ -25,10 +25,6 @@ def declare(bench: Bench, *packages: str, upstream: object = None, **more: Any) 
     bench.write("platforms.yaml", json.dumps({**asked, **more}))
 
 
-def sha(path: Path) -> str:
-    return sha256(path.read_bytes()).hexdigest()
-
-
 # --- a set's own hashes -----------------------------------------------------------------------------------------------
 
 
@@ -36,15 +32,15 @@ def test_a_set_gets_just_the_files_whose_hashes_it_gives(bench: Bench) -> None:
     """Of two files of a project the one that is named, in whatever case its hash is written."""
     wheel = make_wheel(bench.root / "vendor", "demo")
     sdist = make_sdist(bench.root / "vendor", "demo")
-    declare(bench, f"demo==1.0 --hash=sha512:{ZEROS * 2} --hash=sha256:{sha(wheel).upper()}")
+    declare(bench, f"demo==1.0 --hash=sha512:{ZEROS * 2} --hash=sha256:{sha256_of(wheel).upper()}")
     ran = bench.doit()
     assert ran.code == 0, ran.text
-    assert sha(wheel) in (bench.root / "public/here/packages.txt").read_text()
-    declare(bench, f"demo==1.0 --hash=sha256:{sha(sdist)}")
+    assert sha256_of(wheel) in (bench.root / "public/here/packages.txt").read_text()
+    declare(bench, f"demo==1.0 --hash=sha256:{sha256_of(sdist)}")
     assert bench.doit("lock:here").code == 0
     plan = json.loads((bench.root / ".wheelyard/plans/here.json").read_bytes())["plan"]
     [step] = [one for one in plan["steps"] if one["project"] == "demo"]
-    assert (step["built"], step["file"]["sha256"]) == (True, sha(sdist))
+    assert (step["built"], step["file"]["sha256"]) == (True, sha256_of(sdist))
 
 
 @pytest.mark.parametrize(
@@ -67,7 +63,7 @@ def test_what_a_hashed_set_does_not_name(bench: Bench) -> None:
     """pip would refuse it as well: a dependency that nobody has given a hash for."""
     wheel = make_wheel(bench.root / "vendor", "demo", requires=["other"])
     make_wheel(bench.root / "vendor", "other")
-    declare(bench, f"demo==1.0 --hash=sha256:{sha(wheel)}")
+    declare(bench, f"demo==1.0 --hash=sha256:{sha256_of(wheel)}")
     assert "other 1.0: the set gives no hash for it" in refused(bench.doit()).out
 
 
@@ -84,16 +80,16 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
         index.add("other", other.name, other.read_bytes())
         declare(bench, "demo", upstream={"url": index.url})
         assert bench.doit().code == 0
-        kept = contents(bench.root / "locks"), contents(bench.root / "public")
+        kept = snapshot(bench.root / "locks"), snapshot(bench.root / "public")
         first = (bench.root / "locks/here/packages.pylock.toml").read_text()
         del index.pages["demo"]
         index.add("demo", after.name, after.read_bytes())
         declare(bench, "demo", "other", upstream={"url": index.url})
         for words in ((), ("upgrade",)):
             ran = refused(bench.doit(*words))
-            assert f"was sha256 {sha(before)}" in ran.out, ran.text
-            assert f"now sha256 {sha(after)}" in ran.out, ran.text
-            assert (contents(bench.root / "locks"), contents(bench.root / "public")) == kept
+            assert f"was sha256 {sha256_of(before)}" in ran.out, ran.text
+            assert f"now sha256 {sha256_of(after)}" in ran.out, ran.text
+            assert (snapshot(bench.root / "locks"), snapshot(bench.root / "public")) == kept
         ran = bench.doit("upgrade", "--package", "demo")
         assert ran.code == 0, ran.text
         assert "here  demo 1.0 → 1.0  (another file)" in ran.out, ran.text
@@ -102,7 +98,7 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
         declare(bench, "other", "demo", upstream={"url": index.url})
         ran = bench.doit()
     assert ran.code == 0, ran.text
-    assert sha(after) in (bench.root / "public/here/packages.txt").read_text()
+    assert sha256_of(after) in (bench.root / "public/here/packages.txt").read_text()
     assert "was built again" not in ran.out
 
 

@@ -14,10 +14,10 @@ import pytest
 from builders.inside import imports
 from tests.archive_makers import wheel_bytes
 from tests.conftest import PREPARE, Bench, Ran
+from tests.disk import on_disk, snapshot
 from tests.loopback import Index, body, serving
 from tests.projects_maker import make_wheel
 from tests.test_failures import refused, told
-from tests.test_only_what_changed import contents, on_disk
 
 HERE = {"name": "here", "host": True, "sandbox": "none"}
 CRASH = "import ctypes\nctypes.string_at(0)\n"
@@ -140,14 +140,14 @@ def test_only_what_changed_is_proven(mine: Bench) -> None:
 @pytest.mark.parametrize("content", [None, b"[]", b"[[]]", b"null", b"[" * 99_999, b'{"key": "'])
 def test_what_is_lost_is_found_out_again(mine: Bench, folder: str, content: bytes | None) -> None:
     """Without what was kept for the next run, or with nonsense there, a run goes on; the tree stays, byte for byte."""
-    before, path = contents(mine.root / "public"), mine.root / f".wheelyard/{folder}/here.json"
+    before, path = snapshot(mine.root / "public"), mine.root / f".wheelyard/{folder}/here.json"
     path.unlink()
     if content is not None:
         path.write_bytes(content)
     ran = mine.doit()
     assert ran.code == 0, ran.text
     assert "Traceback" not in ran.text
-    assert contents(mine.root / "public") == before
+    assert snapshot(mine.root / "public") == before
     assert mine.doit().out.startswith("nothing to do")
 
 
@@ -161,13 +161,13 @@ def test_one_set_fails_and_one_platform_fails(mine: Bench) -> None:
         {**HERE, "name": "there", "prove": False, "packages": ["beta"]},
     ]
     mine.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
-    before = contents(mine.root / "public/here")
+    before = snapshot(mine.root / "public/here")
     why = refused_by_proof(mine.doit())
     assert "set sick on here" in why
     assert "ModuleNotFoundError: No module named 'nowhere'" in why
     assert "set sound" not in why
     flat = {path: content for path, content in before.items() if path.endswith(".whl")}
-    assert flat.items() <= contents(mine.root / "public/here").items()
+    assert flat.items() <= snapshot(mine.root / "public/here").items()
     assert mine.flat("here") == ["beta-1.0-py3-none-any.whl", "fine-1.0-py3-none-any.whl"]
     assert mine.flat("there") == ["beta-1.0-py3-none-any.whl"]
     assert mine.doit("verify").code == 0

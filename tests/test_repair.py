@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -26,6 +25,7 @@ from builders.libraries import (
 )
 from builders.repair import RepairTarget, repair, repair_tools
 from builders.wheels import check_machine, read_wheel
+from tests.disk import sha256_of
 from tests.macho_makers import EXTENSION, apple_tools, compiled, contents, packed
 
 EPOCH = 1_600_000_000
@@ -163,7 +163,7 @@ def test_the_same_wheel_and_libraries_give_the_same_bytes(tmp_path: Path) -> Non
             kept = repaired(wheel, libraries, ARM, name=f"out{round_}")
         finally:
             os.umask(before)
-        digests.add(hashlib.sha256(kept.read_bytes()).hexdigest())
+        digests.add(sha256_of(kept))
     assert len(digests) == 1
     assert times(kept) == {STAMP}
 

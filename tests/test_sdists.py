@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import lzma
 import subprocess
 import sys
@@ -22,13 +21,9 @@ from builders.terminal import visible
 from tests import archive_makers as made
 from tests.archive_cases import BAD_NAMES, BAD_SDISTS
 from tests.archive_makers import TOP, member
+from tests.disk import snapshot
 
 FOLDER, LINK, HARD = tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
-
-
-def snapshot(folder: Path) -> dict[str, str]:
-    """Every path below a folder and the hash of its bytes."""
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.rglob("*"))}
 
 
 def refusal(folder: Path, data: bytes, filename: str = made.SDIST_NAME) -> str:
@@ -38,7 +33,7 @@ def refusal(folder: Path, data: bytes, filename: str = made.SDIST_NAME) -> str:
     before = snapshot(folder)
     with pytest.raises(ArchiveError) as caught:
         read_sdist(path, filename=filename)
-    assert snapshot(folder) == before
+    assert (snapshot(folder), list(folder.iterdir())) == (before, [path])
     assert caught.value.hint
     return caught.value.reason
 
@@ -49,7 +44,7 @@ def reading(folder: Path, data: bytes, filename: str = made.SDIST_NAME) -> Sdist
     path.write_bytes(data)
     before = snapshot(folder)
     sdist = read_sdist(path, filename=filename)
-    assert snapshot(folder) == before
+    assert (snapshot(folder), list(folder.iterdir())) == (before, [path])
     return sdist
 
 

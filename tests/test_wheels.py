@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from index.model import Entry
 from index.names import checked_wheels
 from tests import archive_makers as made
 from tests.archive_cases import ACCEPTED_BY_PYPI, BAD_NAMES, BAD_ZIPS, REFUSED_BY_PYPI
+from tests.disk import snapshot
 
 
 def refusal(folder: Path, data: bytes, filename: str = made.WHEEL_NAME) -> str:
@@ -34,12 +34,6 @@ def refusal(folder: Path, data: bytes, filename: str = made.WHEEL_NAME) -> str:
     assert caught.value.hint
     assert caught.value.reason.replace("\n  ", "").isprintable()
     return caught.value.reason
-
-
-def snapshot(folder: Path) -> dict[str, str]:
-    """Every file below a folder and the hash of its bytes."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def reading(folder: Path, data: bytes, filename: str = made.WHEEL_NAME) -> WheelFile:
