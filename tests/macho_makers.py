@@ -14,9 +14,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-
 from tests.archive_makers import recorded
+from tests.conftest import absent
 
 TOOLS = Path(__file__).parent / "llvm-tools"
 _OLDEST_LLVM = 19
@@ -37,17 +36,10 @@ void *PyInit__demo(void) {
 """
 
 
-def required(missing: str) -> None:
-    """Skip a test for want of a tool, or fail it where everything has to be there (CI=true)."""
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(missing, pytrace=False)
-    if missing:
-        pytest.skip(missing)
-
-
 def compiled(target: str, out: Path, source: str, *options: str | Path) -> Path:
     """A shared library for a target in zig's words (aarch64-linux-gnu.2.31, aarch64-macos.11.0)."""
-    required("" if find_spec("ziglang") else "ziglang, the compiler for other machines, is not installed")
+    if not find_spec("ziglang"):
+        absent("ziglang, the compiler for other machines, is not installed")
     out.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-shared", "-nostdlib", "-O1"]
     cache_folder = str(out.parent / ".zig")
@@ -73,7 +65,8 @@ def _llvm() -> Path | None:
 def apple_tools() -> str:
     """A PATH on which otool, install_name_tool, lipo and codesign are found."""
     llvm = _llvm()
-    required("" if llvm else f"LLVM {_OLDEST_LLVM} or newer is not installed (Debian: apt-get install llvm-19)")
+    if llvm is None:
+        absent(f"LLVM {_OLDEST_LLVM} or newer is not installed (Debian: apt-get install llvm-19)")
     return os.pathsep.join([str(TOOLS), str(llvm), "/usr/bin", "/bin"])
 
 
