@@ -7,6 +7,7 @@ index and tests marked `network`, a C compiler and tests marked `compiler`.
 from __future__ import annotations
 
 import gc
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import sysconfig
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,10 @@ import pytest
 CHECKOUT = Path(__file__).parent.parent
 PREPARE = "apt-get update && apt-get -y install python3-pip python3-dev gcc"
 IMAGES = ("debian:bullseye", "debian:bookworm", "debian:trixie")
+HERE = {"name": "here", "host": True, "sandbox": "none", "prove": False}  # proof has tests of its own
+VENDOR = {"find-links": "vendor/"}
+Said = Mapping[str, object]
+"""A part of platforms.yaml."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,24 @@ class Bench:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         return target
+
+    def declare(self, *packages: str, platform: Said = HERE, upstream: Said = VENDOR, **more: object) -> None:
+        """A platforms.yaml with one platform, which asks for these; `more` stands beside it."""
+        self.declare_all({**platform, "packages": packages}, upstream=upstream, **more)
+
+    def declare_hosts(self, asked: Mapping[str, Sequence[str]], *, upstream: Said = VENDOR, **more: object) -> None:
+        """A platforms.yaml with platforms like HERE: their names, and what each asks for."""
+        platforms = ({**HERE, "name": name, "packages": packages} for name, packages in asked.items())
+        self.declare_all(*platforms, upstream=upstream, **more)
+
+    def declare_all(self, *platforms: Said, upstream: Said = VENDOR, **more: object) -> None:
+        """A platforms.yaml with platforms as they are said."""
+        self.write("platforms.yaml", json.dumps({"upstream": [upstream], "platforms": platforms, **more}))
+
+    def copied(self, to: Path) -> Bench:
+        """A copy to change: a workspace may be moved as it is. Hard links between tree and store are copies there."""
+        shutil.copytree(self.root, to, symlinks=True)
+        return Bench(root=to)
 
     def command(self, *words: str) -> list[str]:
         """What a user would type."""
@@ -90,8 +113,6 @@ class Bench:
 
     def records(self) -> dict[str, str]:
         """Each finished step's file by fingerprint."""
-        import json
-
         found = (self.root / ".wheelyard" / "records").glob("*.json")
         return {path.stem: json.loads(path.read_text())["filename"] for path in found}
 

@@ -58,8 +58,7 @@ def locked(bench: Bench) -> Bench:
     """A workspace whose one platform, this machine, is complete: two wheels from a folder."""
     make_wheel(bench.root / "vendor", "one")
     make_wheel(bench.root / "vendor", "two")
-    here = {"name": "here", "host": True, "prove": False, "packages": ["one", "two"]}
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": [here]}))
+    bench.declare("one", "two", platform={"name": "here", "host": True, "prove": False})
     ran = bench.doit()
     assert ran.code == 0, ran.text
     return bench

@@ -19,13 +19,12 @@ from builders.pipeline import ground_of
 from builders.platforms import Limits
 from builders.progress import Progress
 from builders.yard import Yard
-from tests.conftest import PREPARE, Bench, Ran, absent, why_no_engine
+from tests.conftest import HERE, PREPARE, Bench, Ran, absent, why_no_engine
 from tests.projects_maker import make_sdist, make_wheel
 
 pytestmark = pytest.mark.network  # pip, which drives every build, comes from the machine's index
 
 BOX = {"name": "box", "image": "debian:trixie", "pre-command": PREPARE, "prove": False}
-HERE = {"name": "here", "host": True, "sandbox": "none", "prove": False}
 _LOOK_ROUND = f"""{commands.ENVIRONMENT}
 if [ -e "$WORK/env/planted" ]; then echo planted; fi
 echo something > "$WORK/env/planted"
@@ -45,8 +44,7 @@ def made(make_bench: Callable[[str], Bench]) -> Bench:
     bench = make_bench("environments")
     for name in ("alpha", "gamma"):
         make_sdist(bench.root / "vendor", name)
-    declared = {"upstream": [{"find-links": "vendor/"}], "platforms": [{**BOX, "packages": ["alpha", "gamma"]}]}
-    bench.write("platforms.yaml", json.dumps(declared))
+    bench.declare("alpha", "gamma", platform=BOX)
     ran = bench.doit()
     assert ran.code == 0, ran.text
     assert [name.partition("-")[0] for name in bench.flat("box")] == ["alpha", "gamma"]
@@ -103,9 +101,8 @@ def asking(make_bench: Callable[[str], Bench], request: pytest.FixtureRequest) -
     make_wheel(bench.root / "vendor", "helper")
     builds = {"content": {"env": {"CHANGE_ASKS": "pip>=1|nothing; python_version < '3'"}}}
     builds["demanding"] = {"env": {"CHANGE_ASKS": "helper>=1|pip"}}
-    platform = {**(BOX if request.param == "box" else HERE), "name": "it", "packages": ["content", "demanding"]}
-    declared = {"upstream": [{"find-links": "vendor/"}], "platforms": [platform], "builds": builds}
-    bench.write("platforms.yaml", json.dumps(declared))
+    platform = {**(BOX if request.param == "box" else HERE), "name": "it"}
+    bench.declare("content", "demanding", platform=platform, builds=builds)
     ran = bench.doit()
     assert ran.code == 0, ran.text
     assert [name.partition("-")[0] for name in bench.flat("it")] == ["content", "demanding"]
@@ -142,12 +139,7 @@ def test_from_sdist_takes_a_version_that_has_one(bench: Bench) -> None:
         make_sdist(vendor, name, "1.0")
     make_wheel(vendor, "alpha", "1.0")
     make_wheel(vendor, "alpha", "2.0")
-    declared = {
-        "upstream": [{"find-links": "vendor/"}],
-        "platforms": [{**HERE, "packages": ["alpha", "gamma"]}],
-        "builds": {"alpha": {"from": "sdist"}, "gamma": {"from": "sdist"}},
-    }
-    bench.write("platforms.yaml", json.dumps(declared))
+    bench.declare("alpha", "gamma", builds={"alpha": {"from": "sdist"}, "gamma": {"from": "sdist"}})
     ran = bench.doit()
     assert ran.code == 0, ran.text
     assert bench.flat("here") == ["alpha-1.0-py3-none-any.whl", "gamma-1.0-py3-none-any.whl"]

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import select
-import shutil
 import socket
 import socketserver
 import subprocess
@@ -15,15 +14,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from builders.engine import Engine
-from tests.conftest import Bench, Ran
+from tests.conftest import HERE, Bench, Ran
 from tests.disk import snapshot
 from tests.projects_maker import make_sdist, make_wheel
-from tests.test_only_what_changed import HERE, locks
+from tests.test_only_what_changed import locks
 
 WAYS = {
     "nothing": r"no wheel produced",
@@ -63,12 +61,6 @@ def refused(ran: Ran) -> Ran:
     return ran
 
 
-def declare(bench: Bench, platforms: dict[str, list[str]], **more: Any) -> None:
-    """Host platforms by name, with what they ask for."""
-    declared = [{**HERE, "name": name, "packages": packages} for name, packages in platforms.items()]
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": declared, **more}))
-
-
 # --- builds -----------------------------------------------------------------------------------------------------------
 
 
@@ -84,10 +76,10 @@ def spoiled(make_bench: Callable[[str], Bench]) -> tuple[Bench, Ran]:
     make_wheel(vendor, "top", requires=["middle"])
     make_sdist(vendor, "good")
     make_wheel(vendor, "old")
-    declare(bench, {"before": ["old"]})
+    bench.declare_hosts({"before": ["old"]})
     assert bench.doit().code == 0
     asked = ["good", "top", *(f"bad-{way}" for way in WAYS if way != "nothing")]
-    declare(bench, {"bad": asked, "before": ["old", "bad-program"], "fine": ["good", "old"]}, builds=BUILDS)
+    bench.declare_hosts({"bad": asked, "before": ["old", "bad-program"], "fine": ["good", "old"]}, builds=BUILDS)
     return bench, bench.doit()
 
 
@@ -128,8 +120,7 @@ def test_a_failure_costs_nobody_else_anything(spoiled: tuple[Bench, Ran]) -> Non
 @pytest.mark.network
 def test_the_command_to_try_again_works_once_it_is_mended(spoiled: tuple[Bench, Ran], tmp_path: Path) -> None:
     """Once the reason is gone, the command of the summary makes just that wheel; an unmended one fails as before."""
-    bench = Bench(root=tmp_path / "workspace")
-    shutil.copytree(spoiled[0].root, bench.root, symlinks=True)
+    bench = spoiled[0].copied(tmp_path / "workspace")
     mended = {"bad-program": {"env": {"CHANGE_PROGRAM": "true"}}, **BUILDS}
     asked = json.loads((bench.root / "platforms.yaml").read_text())
     bench.write("platforms.yaml", json.dumps({**asked, "builds": mended}))
@@ -152,7 +143,7 @@ def settled(bench: Bench) -> Bench:
     make_wheel(bench.root / "vendor", "good")
     make_wheel(bench.root / "vendor", "wants-one", requires=["good<1"])
     make_wheel(bench.root / "vendor", "wants-none", requires=["there-is-no-such-thing-anywhere"])
-    declare(bench, {"here": ["good"]})
+    bench.declare("good")
     assert bench.doit().code == 0
     return bench
 
@@ -169,7 +160,7 @@ def settled(bench: Bench) -> Bench:
 def test_no_solution(settled: Bench, asked: list[str], words: list[str]) -> None:
     """A name that nobody has, a conflict, a version that there is not: the chain of reasons; lock and tree stay."""
     before, tree = locks(settled), snapshot(settled.root / "public")
-    declare(settled, {"here": asked, "other": ["good"]})
+    settled.declare_hosts({"here": asked, "other": ["good"]})
     ran = refused(settled.doit())
     rows = told(ran)["here"].rows
     assert [word for word in words if word not in rows["why"]] == [], ran.text
@@ -180,7 +171,7 @@ def test_no_solution(settled: Bench, asked: list[str], words: list[str]) -> None
     served = {path: content for path, content in tree.items() if path.startswith(("here/", "files/"))}
     assert {path: after[path] for path in served} == served
     assert settled.flat("other") == ["good-1.0-py3-none-any.whl"]
-    declare(settled, {"here": ["good"], "other": ["good"]})
+    settled.declare_hosts({"here": ["good"], "other": ["good"]})
     mended = settled.doit(*rows["again"].split()[1:])
     assert mended.code == 0, mended.text
 
@@ -214,15 +205,14 @@ def test_no_engine(bench: Bench, address: str, words: str) -> None:
     """Where no engine answers, that is the reason, with its address; an optional platform is skipped and exit is 0."""
     box = {"name": "box", "image": "debian:trixie", "packages": ["good"]}
     make_wheel(bench.root / "vendor", "good")
-    asked = {"upstream": [{"find-links": "vendor/"}], "platforms": [box, {**HERE, "packages": ["good"]}]}
-    bench.write("platforms.yaml", json.dumps(asked))
+    here = {**HERE, "packages": ["good"]}
+    bench.declare_all(box, here)
     ran = refused(bench.doit(DOCKER_HOST=address))
     rows = told(ran)["box"].rows
     assert words in rows["why"], ran.text
     assert rows["again"] == "doit image:box"
     assert bench.flat("here") == ["good-1.0-py3-none-any.whl"]
-    box["optional"] = True  # type: ignore[assignment]
-    bench.write("platforms.yaml", json.dumps(asked))
+    bench.declare_all({**box, "optional": True}, here)
     ran = bench.doit(DOCKER_HOST=address)
     assert ran.code == 0, ran.text
     assert "skipped" in ran.out, ran.text
@@ -260,8 +250,7 @@ def test_an_engine_that_falters(bench: Bench, tmp_path: Path, word: bytes) -> No
     """It is a failure like any other, told in a sentence, and the other platform is made."""
     make_wheel(bench.root / "vendor", "good")
     box = {"name": "box", "image": "debian:bookworm", "pre-command": "true", "env": {"ONCE": tmp_path.name}}
-    platforms = [{**one, "packages": ["good"]} for one in (box, HERE)]
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    bench.declare_all(*({**one, "packages": ["good"]} for one in (box, HERE)))
     with faltering_engine(tmp_path, word) as address:
         ran = refused(bench.doit(DOCKER_HOST=address))
     assert "the engine broke off when it was asked" in told(ran)["box"].rows["why"], ran.text
@@ -308,8 +297,7 @@ def test_full_disk(bench: Bench, tmp_path: Path, size: str) -> None:
     """A disk that is full at whatever point is named; what was published stays; with room, the next run goes on."""
     for name in ("good", "other"):
         make_wheel(tmp_path / "vendor", name, weight=900_000)
-    platforms = [{**HERE, "packages": ["good", "other"]}]
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "../vendor"}], "platforms": platforms}))
+    bench.declare("good", "other", upstream={"find-links": "../vendor"})
     with small_disk(tmp_path / "small", size) as folder:
         (bench.root / ".wheelyard").symlink_to(folder)
         ran = refused(bench.doit())

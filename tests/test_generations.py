@@ -26,13 +26,6 @@ from tests.disk import on_disk, snapshot
 from tests.index_makers import Shelves, platform, served
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused
-from tests.test_only_what_changed import HERE
-
-
-def declare(bench: Bench, **platforms: list[str]) -> None:
-    """Host platforms by name with what they ask for, and a folder of one's own wheels."""
-    declared = [{**HERE, "name": name, "packages": packages} for name, packages in platforms.items()]
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": declared}))
 
 
 def done(ran: Ran) -> Ran:
@@ -52,7 +45,7 @@ def three(make_bench: Callable[[str], Bench]) -> tuple[Bench, list[dict[str, str
     trees = []
     for version in ("1.0", "2.0", "3.0"):
         make_wheel(bench.root / "vendor", "alpha", version)
-        declare(bench, here=[f"alpha=={version}", "beta"])
+        bench.declare(f"alpha=={version}", "beta")
         done(bench.doit())
         trees.append(snapshot(bench.root / "public"))
     return bench, trees
@@ -60,10 +53,8 @@ def three(make_bench: Callable[[str], Bench]) -> tuple[Bench, list[dict[str, str
 
 @pytest.fixture
 def mine(three: tuple[Bench, list[dict[str, str]]], tmp_path: Path) -> Bench:
-    """A copy to change; hard links between tree and store are copies here."""
-    root = tmp_path / "workspace"
-    shutil.copytree(three[0].root, root, symlinks=True)
-    return Bench(root=root)
+    """A copy to change."""
+    return three[0].copied(tmp_path / "workspace")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +116,7 @@ def test_what_nobody_asks_for_any_more_is_damaged(mine: Bench, way: str) -> None
 def test_what_a_published_set_asks_for_is_never_let_go(mine: Bench) -> None:
     """Where the lock has moved on and the wheel is damaged, the set stays whole: published as it was, or not at all."""
     before = snapshot(mine.root / "public")
-    declare(mine, here=["alpha==2.0", "beta"])
+    mine.declare("alpha==2.0", "beta")
     done(mine.doit("lock:here"))
     store = mine.root / ".wheelyard"
     [record] = [path for path in (store / "records").iterdir() if name("alpha", "3.0").encode() in path.read_bytes()]
@@ -159,7 +150,7 @@ def test_a_folder_of_somebody_else_is_no_platform(mine: Bench) -> None:
     """doit leaves alone what it did not make, whatever it looks like."""
     (mine.root / "public/mine/simple").mkdir(parents=True)
     (mine.root / "public/mine/simple/index.html").write_text("mine")
-    declare(mine, here=["alpha==2.0", "beta"])
+    mine.declare("alpha==2.0", "beta")
     done(mine.doit())
     done(mine.doit("prune"))
     assert (mine.root / "public/mine/simple/index.html").read_text() == "mine"
@@ -167,7 +158,7 @@ def test_a_folder_of_somebody_else_is_no_platform(mine: Bench) -> None:
 
 def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
     """The tree stays until all is made again that it has: a platform that is not known is never taken away unasked."""
-    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    mine.declare_hosts({"here": ["alpha==3.0", "beta"], "there": ["beta"]})
     done(mine.doit())
     before = snapshot(mine.root / "public")
     shutil.rmtree(mine.root / ".wheelyard")
@@ -175,17 +166,17 @@ def test_a_lost_workspace_takes_nothing_away(mine: Bench) -> None:
         ran = refused(mine.doit(*words))
         assert "of which this workspace knows nothing" in ran.out, ran.text
         assert snapshot(mine.root / "public") == before
-    declare(mine, here=["alpha==3.0", "beta"], there=["beta", "absent-from-everywhere"])
+    mine.declare_hosts({"here": ["alpha==3.0", "beta"], "there": ["beta", "absent-from-everywhere"]})
     refused(mine.doit())
     assert snapshot(mine.root / "public") == before
-    declare(mine, here=["alpha==3.0", "beta"])
+    mine.declare("alpha==3.0", "beta")
     assert "public/ has there, of which" in refused(mine.doit()).out
     assert snapshot(mine.root / "public") == before
     assert "would remove  platform there" in done(mine.doit("prune", "--dry-run")).out
     done(mine.doit("prune"))
     assert not (mine.root / "public/there").exists()
     assert_whole(mine)
-    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    mine.declare_hosts({"here": ["alpha==3.0", "beta"], "there": ["beta"]})
     done(mine.doit())
     shutil.rmtree(mine.root / ".wheelyard")
     done(mine.doit("platforms"))
@@ -302,7 +293,7 @@ def test_an_unknown_generation(mine: Bench, words: tuple[str, ...]) -> None:
 def test_nothing_to_go_back_to(bench: Bench) -> None:
     """Before the first publication, and with only one: words."""
     make_wheel(bench.root / "vendor", "beta")
-    declare(bench, here=["beta"])
+    bench.declare("beta")
     assert "there are: none" in refused(bench.doit("rollback")).out
     assert "there is no generation yet" in done(bench.doit("generations")).out
     done(bench.doit())
@@ -313,10 +304,10 @@ def test_nothing_to_go_back_to(bench: Bench) -> None:
 
 def test_a_platform_that_came_later_goes_with_a_rollback(mine: Bench, trees: list[dict[str, str]]) -> None:
     """Generations hold all platforms: going back takes a newer one out of the tree, going forward brings it again."""
-    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    mine.declare_hosts({"here": ["alpha==3.0", "beta"], "there": ["beta"]})
     done(mine.doit())
     assert mine.flat("there") == [name("beta")]
-    declare(mine, here=["alpha==3.0", "beta"])  # as it was declared then: pages name what is declared and missing
+    mine.declare("alpha==3.0", "beta")  # as it was declared then: pages name what is declared and missing
     done(mine.doit("rollback", "--to", "3"))
     assert snapshot(mine.root / "public") == trees[2]
 
@@ -353,7 +344,7 @@ def test_prune_removes_exactly_what_is_not_asked_for(mine: Bench, tmp_path: Path
     assert sorted(mine.records().values()) == mine.flat("here")
     bench = Bench(root=tmp_path / "fresh")
     shutil.copytree(mine.root / "vendor", bench.root / "vendor")
-    declare(bench, here=["alpha==3.0", "beta"])
+    bench.declare("alpha==3.0", "beta")
     done(bench.doit())
     assert set(snapshot(mine.root / ".wheelyard/blobs")) == set(snapshot(bench.root / ".wheelyard/blobs"))
     ours, fresh = snapshot(mine.root / "public"), snapshot(bench.root / "public")
@@ -394,9 +385,9 @@ def test_none_to_keep_keeps_what_is_published(mine: Bench) -> None:
 def test_a_platform_no_longer_declared_stays_until_prune(mine: Bench) -> None:
     """It stays published; a dry run says that it would go; prune takes tree, records and blobs at once, for good."""
     make_wheel(mine.root / "vendor", "gamma")
-    declare(mine, here=["alpha==3.0", "beta"], there=["gamma", "beta"])
+    mine.declare_hosts({"here": ["alpha==3.0", "beta"], "there": ["gamma", "beta"]})
     done(mine.doit())
-    declare(mine, here=["alpha==3.0", "beta"])
+    mine.declare("alpha==3.0", "beta")
     done(mine.doit())
     assert mine.flat("there") == [name("beta"), name("gamma")]
     dry = done(mine.doit("prune", "--dry-run"))
@@ -413,9 +404,9 @@ def test_a_platform_no_longer_declared_stays_until_prune(mine: Bench) -> None:
 
 def test_what_another_platform_asks_for_leaves_this_one(mine: Bench) -> None:
     """Two platforms share a wheel; where one does not ask any more, prune takes it off that one's pages alone."""
-    declare(mine, here=["alpha==3.0", "beta"], there=["beta", "alpha==3.0"])
+    mine.declare_hosts({"here": ["alpha==3.0", "beta"], "there": ["beta", "alpha==3.0"]})
     done(mine.doit())
-    declare(mine, here=["alpha==3.0"], there=["beta"])
+    mine.declare_hosts({"here": ["alpha==3.0"], "there": ["beta"]})
     done(mine.doit())
     ran = done(mine.doit("prune"))
     assert f"removed  {name('beta')}  from here alone: something else asks for it" in ran.out
@@ -437,13 +428,13 @@ def test_files_that_no_record_names_are_swept(mine: Bench) -> None:
 def test_what_builds_need_stays(bench: Bench) -> None:
     """The wheels of build environments are in no set; prune keeps them, and the next run fetches and builds nothing."""
     make_sdist(bench.root / "vendor", "delta")
-    declare(bench, here=["delta"])
+    bench.declare("delta")
     done(bench.doit())
     records = on_disk(bench.root / ".wheelyard/records")
     assert len(records) > 1
     assert "removed 0 wheels" in done(bench.doit("prune")).out
     make_wheel(bench.root / "vendor", "beta")
-    declare(bench, here=["delta", "beta"])  # not run yet: the plan does not hold any more
+    bench.declare("delta", "beta")  # not run yet: the plan does not hold any more
     assert "removed 0 wheels" in done(bench.doit("prune")).out
     assert on_disk(bench.root / ".wheelyard/records") == records
     ran = done(bench.doit())
@@ -471,8 +462,7 @@ def test_killed_at_any_moment(three: tuple[Bench, object], tmp_path: Path, words
     """The tree is valid at once; the next doit and a second try need no hand, and end where they would have ended."""
     hit = 0
     for number in (1, 2, 4, 7, 12, 24):
-        bench = Bench(root=tmp_path / str(number))
-        shutil.copytree(three[0].root, bench.root, symlinks=True)
+        bench = three[0].copied(tmp_path / str(number))
         if not killed_at(bench, number, *words):
             break
         hit += 1
@@ -489,12 +479,11 @@ def test_killed_at_any_moment(three: tuple[Bench, object], tmp_path: Path, words
 
 def test_killed_while_a_platform_is_taken_out(mine: Bench, tmp_path: Path) -> None:
     """The next doit goes on with it, as nothing was lost."""
-    declare(mine, here=["alpha==3.0", "beta"], there=["beta"])
+    mine.declare_hosts({"here": ["alpha==3.0", "beta"], "there": ["beta"]})
     done(mine.doit())
-    declare(mine, here=["alpha==3.0", "beta"])
+    mine.declare("alpha==3.0", "beta")
     for number in (1, 2, 4, 7, 12):
-        bench = Bench(root=tmp_path / str(number))
-        shutil.copytree(mine.root, bench.root, symlinks=True)
+        bench = mine.copied(tmp_path / str(number))
         if not killed_at(bench, number, "prune"):
             break
         done(bench.doit())

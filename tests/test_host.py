@@ -25,19 +25,14 @@ HOST = {"name": "this-machine", "host": True}
 NO_ENGINE = "unix:///nonexistent/engine.sock"
 
 
-def declare(bench: Bench, *packages: str, **more: object) -> None:
-    platform = {**HOST, "packages": list(packages), **{key: value for key, value in more.items() if key != "builds"}}
-    asked = {"upstream": [{"find-links": "vendor/"}], "platforms": [platform], "builds": more.get("builds", {})}
-    bench.write("platforms.yaml", json.dumps(asked))
-
-
 @pytest.fixture(scope="module")
 def made(make_bench: Callable[[str], Bench]) -> tuple[Bench, Ran]:
     """A fresh workspace on a machine without an engine: an extension in C, and a pure project with a pre-command."""
     bench = make_bench("host")
     make_sdist(bench.root / "vendor", "change-ext", parts=("change-ext",))
     make_sdist(bench.root / "vendor", "pure", requires=["change-ext"])
-    declare(bench, "pure", sandbox="none", builds={"pure": {"pre-command": f"touch {bench.root}/ran"}})
+    builds = {"pure": {"pre-command": f"touch {bench.root}/ran"}}
+    bench.declare("pure", platform={**HOST, "sandbox": "none"}, builds=builds)
     return bench, bench.doit(DOCKER_HOST=NO_ENGINE)
 
 
@@ -89,7 +84,7 @@ def test_a_workspace_may_stand_anywhere(tmp_path: Path, folder: str) -> None:
     """On a host a job's paths begin with the workspace's, whatever pip and uv would read into them."""
     bench = Bench(root=tmp_path / folder)
     make_sdist(bench.root / "vendor", "pure")
-    declare(bench, "pure", sandbox="none")
+    bench.declare("pure", platform={**HOST, "sandbox": "none"})
     ran = bench.doit(DOCKER_HOST=NO_ENGINE)
     assert ran.code == 0, ran.text
     assert bench.flat("this-machine") == ["pure-1.0-py3-none-any.whl"]
@@ -98,7 +93,7 @@ def test_a_workspace_may_stand_anywhere(tmp_path: Path, folder: str) -> None:
 def test_a_set_of_wheels_needs_no_leave(bench: Bench) -> None:
     """Without `sandbox: none`, wheels are taken as they are where nothing of theirs is to be run."""
     make_wheel(bench.root / "vendor", "good")
-    declare(bench, "good", prove=False)
+    bench.declare("good", platform={**HOST, "prove": False})
     ran = bench.doit(DOCKER_HOST=NO_ENGINE)
     assert ran.code == 0, ran.text
     assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
@@ -109,7 +104,7 @@ def test_a_build_without_leave_is_refused(bench: Bench, tmp_path: Path) -> None:
     """Without `sandbox: none` no sdist runs here, not even to say what it needs; the reason names the key."""
     make_sdist(bench.root / "vendor", "gate", parts=("change-base", "change-gate"))
     builds = {"gate": {"env": {"CHANGE_GATE": str(tmp_path)}}}
-    declare(bench, "gate", prove=False, builds=builds)
+    bench.declare("gate", platform={**HOST, "prove": False}, builds=builds)
     ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
     assert "this-machine" in told(ran), ran.text
     assert "sandbox: none" in ran.out, ran.text
@@ -122,7 +117,7 @@ def test_the_newest_version_with_a_wheel_is_taken_where_no_sdist_may_run(bench: 
     """Without leave, a newer version that is only an sdist is passed over."""
     make_wheel(bench.root / "vendor", "good", "1.0")
     make_sdist(bench.root / "vendor", "good", "2.0")
-    declare(bench, "good", prove=False)
+    bench.declare("good", platform={**HOST, "prove": False})
     ran = bench.doit(DOCKER_HOST=NO_ENGINE)
     assert ran.code == 0, ran.text
     assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
@@ -146,7 +141,7 @@ def test_what_keeps_a_host_from_resolving_is_told_as_it_is(bench: Bench) -> None
 def test_a_python_that_this_machine_lacks_is_named(bench: Bench) -> None:
     """`python:` of one that is not here: which one, and what to write instead."""
     make_wheel(bench.root / "vendor", "good")
-    declare(bench, "good", python="/nonexistent/python3")
+    bench.declare("good", platform={**HOST, "python": "/nonexistent/python3"})
     ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
     assert "/nonexistent/python3" in told(ran)["this-machine"].rows["why"], ran.text
 
@@ -157,7 +152,7 @@ def test_a_python_that_has_gone_is_named(bench: Bench, optional: bool) -> None:
     python = bench.root / "python3"
     python.symlink_to(find_python(None))
     make_wheel(bench.root / "vendor", "good")
-    declare(bench, "good", prove=False, python=str(python), optional=optional)
+    bench.declare("good", platform={**HOST, "prove": False, "python": str(python), "optional": optional})
     assert bench.doit(DOCKER_HOST=NO_ENGINE).code == 0
     python.unlink()
     assert bench.doit("list", "--all").code == 0
@@ -176,7 +171,7 @@ def test_a_relative_python_is_seen_from_the_workspace(bench: Bench) -> None:
     (bench.root / "pp").mkdir()
     (bench.root / "pp/python3").symlink_to(find_python(None))
     make_wheel(bench.root / "vendor", "good")
-    declare(bench, "good", prove=False, python="pp/python3")
+    bench.declare("good", platform={**HOST, "prove": False, "python": "pp/python3"})
     ran = bench.doit(DOCKER_HOST=NO_ENGINE)
     assert ran.code == 0, ran.text
     assert bench.flat("this-machine") == ["good-1.0-py3-none-any.whl"]
@@ -244,7 +239,7 @@ class Prints:
 def test_a_program_that_is_no_python_is_named(bench: Bench, program: str) -> None:
     """One sentence in the summary, and no traceback."""
     make_wheel(bench.root / "vendor", "good")
-    declare(bench, "good", python=program)
+    bench.declare("good", platform={**HOST, "python": program})
     ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
     assert "platform this-machine: " in told(ran)["this-machine"].rows["why"], ran.text
 

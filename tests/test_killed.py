@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -24,7 +23,6 @@ from tests.conftest import Bench
 from tests.disk import on_disk, snapshot
 from tests.loopback import Handler, Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel
-from tests.test_only_what_changed import HERE
 
 SIGNALS = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 
@@ -34,6 +32,11 @@ class Gate:
     """FIFOs at which the project `gate` stops, by moment: lock, build."""
 
     folder: Path
+
+    @property
+    def builds(self) -> dict[str, object]:
+        """What platforms.yaml says of the project."""
+        return {"gate": {"env": {"CHANGE_GATE": str(self.folder)}}}
 
     def shut(self, moment: str) -> None:
         """Make it stop there from now on."""
@@ -57,23 +60,13 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(folder=folder)
 
 
-def declare(bench: Bench, gate: Gate, *packages: str) -> None:
-    asked = {
-        "upstream": [{"find-links": "vendor/"}],
-        "platforms": [{**HERE, "packages": list(packages)}],
-        "builds": {"gate": {"env": {"CHANGE_GATE": str(gate.folder)}}},
-    }
-    bench.write("platforms.yaml", json.dumps(asked))
-
-
 @pytest.fixture(scope="module")
 def begun(make_bench: Callable[[str], Bench]) -> Bench:
     """A workspace in which beta is built and pip is fetched."""
     bench = make_bench("begun")
     make_sdist(bench.root / "vendor", "beta")
     make_sdist(bench.root / "vendor", "gate", parts=("change-base", "change-gate"))
-    asked = {"upstream": [{"find-links": "vendor/"}], "platforms": [{**HERE, "packages": ["beta"]}]}
-    bench.write("platforms.yaml", json.dumps(asked))
+    bench.declare("beta")
     ran = bench.doit()
     assert ran.code == 0, ran.text
     return bench
@@ -81,9 +74,7 @@ def begun(make_bench: Callable[[str], Bench]) -> Bench:
 
 @pytest.fixture
 def mine(begun: Bench, tmp_path: Path) -> Bench:
-    root = tmp_path / "workspace"
-    shutil.copytree(begun.root, root, symlinks=True)
-    return Bench(root=root)
+    return begun.copied(tmp_path / "workspace")
 
 
 def end(process: subprocess.Popen[str], number: signal.Signals) -> str:
@@ -120,7 +111,7 @@ def assert_gone(pids: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("moment", ["lock", "build"])
 def test_killed_while_foreign_code_runs(mine: Bench, gate: Gate, moment: str, number: signal.Signals) -> None:
     """What runs on behalf of a run dies with it; the next run repeats nothing finished and leaves nothing behind."""
-    declare(mine, gate, "beta", "gate")
+    mine.declare("beta", "gate", builds=gate.builds)
     gate.shut(moment)
     process = mine.start()
     pids = gate.reached(moment)
@@ -146,12 +137,7 @@ def test_what_waits_for_its_turn_never_starts(bench: Bench, tmp_path: Path, numb
     names = [f"slow{count}" for count in range(2 * places_here() + 2)]
     for name in names:
         make_sdist(bench.root / "vendor", name, parts=("change-base", "change-slow"))
-    asked = {
-        "upstream": [{"find-links": "vendor/"}],
-        "platforms": [{**HERE, "packages": names}],
-        "builds": {name: {"env": {"CHANGE_TOLD": str(told)}} for name in names},
-    }
-    bench.write("platforms.yaml", json.dumps(asked))
+    bench.declare(*names, builds={name: {"env": {"CHANGE_TOLD": str(told)}} for name in names})
     process = bench.start()
     while len(list(told.iterdir())) < places_here():
         assert process.poll() is None
@@ -245,13 +231,10 @@ def stalling_index(folder: Path) -> Iterator[tuple[Index, Stalling]]:
 def test_killed_while_fetching(bench: Bench, tmp_path: Path, number: signal.Signals) -> None:
     """A file that came is not asked for again; one that was cut short is completed, and no part of it stays."""
     with stalling_index(tmp_path / "files") as (index, stalling):
-        platforms = [{**HERE, "packages": ["quick"]}]
-        asked = {"upstream": [{"url": index.url}], "platforms": platforms}
-        bench.write("platforms.yaml", json.dumps(asked))
+        bench.declare("quick", upstream={"url": index.url})
         assert bench.doit().code == 0
         before = on_disk(bench.root / ".wheelyard/records")
-        platforms[0]["packages"] = ["quick", "slow"]
-        bench.write("platforms.yaml", json.dumps(asked))
+        bench.declare("quick", "slow", upstream={"url": index.url})
         index.server.asked.clear()
         process = bench.start()
         assert stalling.stalled.wait(60)
@@ -274,7 +257,7 @@ def test_killed_while_fetching(bench: Bench, tmp_path: Path, number: signal.Sign
 @pytest.mark.network
 def test_two_runs_at_once_make_a_wheel_once(mine: Bench, gate: Gate) -> None:
     """A second run waits for the first, says for whom, and then finds nothing to do."""
-    declare(mine, gate, "beta", "gate")
+    mine.declare("beta", "gate", builds=gate.builds)
     gate.shut("build")
     first = mine.start()
     gate.reached("build")

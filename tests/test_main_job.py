@@ -122,9 +122,7 @@ def _read_lock(path: Path) -> Pylock:
 @pytest.fixture
 def copied(main_job: MainJob, tmp_path: Path) -> Bench:
     """A copy of the finished workspace, to be harmed."""
-    root = tmp_path / "copy"
-    shutil.copytree(main_job.bench.root, root, symlinks=True)
-    return Bench(root=root)
+    return main_job.bench.copied(tmp_path / "copy")
 
 
 @pytest.mark.engine

@@ -36,7 +36,7 @@ def mirror(make_bench: Callable[[str], Bench]) -> Bench:
         {"image": name.replace("-", ":"), "env": {"CHANGE_WORD": name}, "pre-command": PREPARE, "packages": packages}
         for name in IMAGES
     ]
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    bench.declare_all(*platforms)
     ran = bench.doit()
     assert ran.code == 0, ran.text
     return bench

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,14 +20,6 @@ from tests.loopback import Index, serving
 from tests.projects_maker import make_sdist, make_wheel
 
 pytestmark = pytest.mark.network  # pip, which drives every build, comes from the machine's index
-
-HERE = {"name": "here", "host": True, "sandbox": "none", "prove": False}  # proof has tests of its own
-
-
-def declare(bench: Bench, *packages: str, **more: Any) -> None:
-    """One platform, this machine, and a folder of one's own sdists."""
-    asked = {"upstream": [{"find-links": "vendor/"}], "platforms": [{**HERE, "packages": list(packages)}], **more}
-    bench.write("platforms.yaml", json.dumps(asked))
 
 
 def new_names(bench: Bench, before: dict[str, str]) -> list[str]:
@@ -47,7 +38,7 @@ def made(make_bench: Callable[[str], Bench]) -> Bench:
     make_sdist(bench.root / "vendor", "alpha", requires=["beta"])
     for name in ("beta", "gamma"):
         make_sdist(bench.root / "vendor", name)
-    declare(bench, "alpha", "six")
+    bench.declare("alpha", "six")
     ran = bench.doit()
     assert ran.code == 0, ran.text
     assert sorted(name.partition("-")[0] for name in bench.flat("here")) == ["alpha", "beta", "six"]
@@ -57,9 +48,7 @@ def made(make_bench: Callable[[str], Bench]) -> Bench:
 @pytest.fixture
 def mine(made: Bench, tmp_path: Path) -> Bench:
     """A copy of it to change; a workspace may be moved as it is."""
-    root = tmp_path / "workspace"
-    shutil.copytree(made.root, root, symlinks=True)
-    return Bench(root=root)
+    return made.copied(tmp_path / "workspace")
 
 
 def test_nothing_changed_nothing_runs(mine: Bench) -> None:
@@ -76,7 +65,7 @@ def test_nothing_changed_nothing_runs(mine: Bench) -> None:
 def test_one_requirement_more_is_one_wheel_more(mine: Bench) -> None:
     """A requirement that was added is built; every other record stays, untouched."""
     records, before = mine.records(), on_disk(mine.root / ".wheelyard/records")
-    declare(mine, "alpha", "six", "gamma")
+    mine.declare("alpha", "six", "gamma")
     ran = mine.doit()
     assert ran.code == 0, ran.text
     assert new_names(mine, records) == ["gamma-1.0-py3-none-any.whl"]
@@ -88,7 +77,7 @@ def test_one_requirement_more_is_one_wheel_more(mine: Bench) -> None:
 def test_one_builds_entry_changed_is_that_wheel_again(mine: Bench) -> None:
     """Another environment for beta builds beta again, and the tree serves the new bytes; alpha is left alone."""
     records = mine.records()
-    declare(mine, "alpha", "six", builds={"beta": {"env": {"CHANGE_WORD": "other"}}})
+    mine.declare("alpha", "six", builds={"beta": {"env": {"CHANGE_WORD": "other"}}})
     ran = mine.doit()
     assert ran.code == 0, ran.text
     assert new_names(mine, records) == ["beta-1.0-py3-none-any.whl"]
@@ -137,13 +126,13 @@ def test_a_lock_moves_only_when_told_to(bench: Bench) -> None:
             make_wheel(bench.root / "vendor", name, version)
 
     release("1.0")
-    declare(bench, "alpha")
+    bench.declare("alpha")
     assert bench.doit().code == 0
     before = locks(bench)
     release("2.0")
     assert bench.doit().code == 0
     assert locks(bench) == before
-    declare(bench, "alpha", "gamma")
+    bench.declare("alpha", "gamma")
     assert bench.doit("lock:here").code == 0
     assert versions(bench) == {"alpha": "1.0", "beta": "1.0", "gamma": "2.0"}
     release("3.0")
@@ -164,9 +153,9 @@ def test_an_upgrade_of_what_no_lock_names(bench: Bench) -> None:
     """It is most likely misspelt: words, and no lock moves."""
     for version in ("1.0", "2.0"):
         make_wheel(bench.root / "vendor", "gamma", version)
-    declare(bench, "gamma<2")
+    bench.declare("gamma<2")
     assert bench.doit("lock:here").code == 0
-    declare(bench, "gamma")
+    bench.declare("gamma")
     before = locks(bench)
     ran = bench.doit("upgrade", "--package", "gama")
     assert ran.code != 0
@@ -177,8 +166,7 @@ def test_an_upgrade_of_what_no_lock_names(bench: Bench) -> None:
 def test_an_upgrade_that_one_platform_cannot_follow(bench: Bench) -> None:
     """The others move all the same, and what failed is said with its platform's name."""
     make_wheel(bench.root / "vendor", "alpha")
-    platforms = [{**HERE, "name": name, "packages": [asked]} for name, asked in (("bad", "alpha>9"), ("good", "alpha"))]
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    bench.declare_hosts({"bad": ["alpha>9"], "good": ["alpha"]})
     ran = bench.doit("upgrade")
     assert ran.code != 0
     assert "good  locked for the first time" in ran.out, ran.text
@@ -191,7 +179,7 @@ def test_an_upgrade_that_one_platform_cannot_follow(bench: Bench) -> None:
 def test_another_file_under_a_locked_name_is_refused(bench: Bench, *, same_size: bool) -> None:
     """Whoever has only the locks and meets other bytes under a known name stops: both hashes, or sizes, are shown."""
     wheel = make_wheel(bench.root / "vendor", "beta")
-    declare(bench, "beta")
+    bench.declare("beta")
     assert bench.doit("lock:here").code == 0
     before, ours = locks(bench), wheel.read_bytes()
     theirs = ours.replace(b"beta.py", b"eta2.py") if same_size else ours + b"more"
@@ -223,8 +211,7 @@ def test_two_platforms_share_what_is_fetched(bench: Bench, tmp_path: Path) -> No
     with serving() as server:
         index = Index(server=server)
         index.add("beta", wheel.name, wheel.read_bytes())
-        platforms = [{**HERE, "name": name, "packages": ["beta"]} for name in ("one", "two")]
-        bench.write("platforms.yaml", json.dumps({"upstream": [{"url": index.url}], "platforms": platforms}))
+        bench.declare_hosts({"one": ["beta"], "two": ["beta"]}, upstream={"url": index.url})
         ran = bench.doit()
         assert ran.code == 0, ran.text
         whole = [asked for asked in server.asked if asked.path.endswith(".whl") and "range" not in asked.headers]
@@ -263,9 +250,8 @@ def test_a_changed_image_makes_again_what_was_built_on_it(bench: Bench, tmp_path
 
     client = docker.from_env()
     make_sdist(bench.root / "vendor", "beta")
-    platform = {"name": "box", "image": "debian:trixie", "pre-command": PREPARE, "packages": ["beta", "six"]}
-    asked = {"upstream": [{"find-links": "vendor/"}], "platforms": [platform]}
-    bench.write("platforms.yaml", json.dumps(asked))
+    platform = {"name": "box", "image": "debian:trixie", "pre-command": PREPARE}
+    bench.declare("beta", "six", platform=platform)
     ran = bench.doit()
     assert ran.code == 0, ran.text
     with silent_engine(tmp_path / "engine.sock") as callers:
@@ -280,7 +266,7 @@ def test_a_changed_image_makes_again_what_was_built_on_it(bench: Bench, tmp_path
     try:
         records = bench.records()
         platform |= {"image": "wheelyard-test-changed:1", "pre-command": "touch /changed"}
-        bench.write("platforms.yaml", json.dumps(asked))
+        bench.declare("beta", "six", platform=platform)
         ran = bench.doit()
         assert ran.code == 0, ran.text
         assert new_names(bench, records) == ["beta-1.0-py3-none-any.whl"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,15 +13,8 @@ from tests.disk import sha256_of, snapshot
 from tests.loopback import Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused
-from tests.test_only_what_changed import HERE
 
-HOST = {**HERE, "prove": False}
 ZEROS = "0" * 64
-
-
-def declare(bench: Bench, *packages: str, upstream: object = None, **more: Any) -> None:
-    asked = {"upstream": [upstream or {"find-links": "vendor/"}], "platforms": [{**HOST, "packages": list(packages)}]}
-    bench.write("platforms.yaml", json.dumps({**asked, **more}))
 
 
 # --- a set's own hashes -----------------------------------------------------------------------------------------------
@@ -32,11 +24,11 @@ def test_a_set_gets_just_the_files_whose_hashes_it_gives(bench: Bench) -> None:
     """Of two files of a project the one that is named, in whatever case its hash is written."""
     wheel = make_wheel(bench.root / "vendor", "demo")
     sdist = make_sdist(bench.root / "vendor", "demo")
-    declare(bench, f"demo==1.0 --hash=sha512:{ZEROS * 2} --hash=sha256:{sha256_of(wheel).upper()}")
+    bench.declare(f"demo==1.0 --hash=sha512:{ZEROS * 2} --hash=sha256:{sha256_of(wheel).upper()}")
     ran = bench.doit()
     assert ran.code == 0, ran.text
     assert sha256_of(wheel) in (bench.root / "public/here/packages.txt").read_text()
-    declare(bench, f"demo==1.0 --hash=sha256:{sha256_of(sdist)}")
+    bench.declare(f"demo==1.0 --hash=sha256:{sha256_of(sdist)}")
     assert bench.doit("lock:here").code == 0
     plan = json.loads((bench.root / ".wheelyard/plans/here.json").read_bytes())["plan"]
     [step] = [one for one in plan["steps"] if one["project"] == "demo"]
@@ -53,7 +45,7 @@ def test_a_set_gets_just_the_files_whose_hashes_it_gives(bench: Bench) -> None:
 def test_another_file_than_the_set_wants(bench: Bench, hashes: str, words: str) -> None:
     """Both hashes are shown, and there is no lock; nor does one that was made before help."""
     make_wheel(bench.root / "vendor", "demo")
-    declare(bench, f"demo==1.0 {hashes}")
+    bench.declare(f"demo==1.0 {hashes}")
     assert words in refused(bench.doit()).out
     assert not (bench.root / "public").exists()
     assert not list(bench.root.glob("locks/**/*.toml"))
@@ -63,7 +55,7 @@ def test_what_a_hashed_set_does_not_name(bench: Bench) -> None:
     """pip would refuse it as well: a dependency that nobody has given a hash for."""
     wheel = make_wheel(bench.root / "vendor", "demo", requires=["other"])
     make_wheel(bench.root / "vendor", "other")
-    declare(bench, f"demo==1.0 --hash=sha256:{sha256_of(wheel)}")
+    bench.declare(f"demo==1.0 --hash=sha256:{sha256_of(wheel)}")
     assert "other 1.0: the set gives no hash for it" in refused(bench.doit()).out
 
 
@@ -78,13 +70,13 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
         index = Index(server=server)
         index.add("demo", before.name, before.read_bytes())
         index.add("other", other.name, other.read_bytes())
-        declare(bench, "demo", upstream={"url": index.url})
+        bench.declare("demo", upstream={"url": index.url})
         assert bench.doit().code == 0
         kept = snapshot(bench.root / "locks"), snapshot(bench.root / "public")
         first = (bench.root / "locks/here/packages.pylock.toml").read_text()
         del index.pages["demo"]
         index.add("demo", after.name, after.read_bytes())
-        declare(bench, "demo", "other", upstream={"url": index.url})
+        bench.declare("demo", "other", upstream={"url": index.url})
         for words in ((), ("upgrade",)):
             ran = refused(bench.doit(*words))
             assert f"was sha256 {sha256_of(before)}" in ran.out, ran.text
@@ -95,7 +87,7 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
         assert "here  demo 1.0 → 1.0  (another file)" in ran.out, ran.text
         (bench.root / "locks/aa/packages.pylock.toml").parent.mkdir()
         (bench.root / "locks/aa/packages.pylock.toml").write_text(first)  # of a platform that is no more
-        declare(bench, "other", "demo", upstream={"url": index.url})
+        bench.declare("other", "demo", upstream={"url": index.url})
         ran = bench.doit()
     assert ran.code == 0, ran.text
     assert sha256_of(after) in (bench.root / "public/here/packages.txt").read_text()
@@ -154,7 +146,7 @@ def test_an_sdist_whose_wheel_requires_more_than_it_said(bench: Bench) -> None:
 def test_a_backend_asks_for_what_is_no_requirement(bench: Bench, line: str) -> None:
     """It is refused before a resolver reads it, with the sdist's name and what it said."""
     make_sdist(bench.root / "vendor", "demo", parts=("change-base", "change-asks"))
-    declare(bench, "demo", builds={"demo": {"env": {"CHANGE_ASKS": line}}})
+    bench.declare("demo", builds={"demo": {"env": {"CHANGE_ASKS": line}}})
     ran = refused(bench.doit())
     assert f"demo-1.0: its build backend asks for '{line[:20]}" in ran.out, ran.text
 
@@ -165,7 +157,7 @@ def test_a_backend_asks_for_what_is_no_requirement(bench: Bench, line: str) -> N
 def test_each_flipped_bit_of_a_record_is_found(bench: Bench) -> None:
     """Also one that leaves a record which can be read."""
     make_wheel(bench.root / "vendor", "demo")
-    declare(bench, "demo")
+    bench.declare("demo")
     assert bench.doit().code == 0
     store = Store(bench.root / ".wheelyard")
     assert list(store.damaged()) == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,20 +12,14 @@ import pytest
 
 from builders.inside import imports
 from tests.archive_makers import wheel_bytes
-from tests.conftest import PREPARE, Bench, Ran
+from tests.conftest import HERE, PREPARE, Bench, Ran
 from tests.disk import on_disk, snapshot
 from tests.loopback import Index, body, serving
 from tests.projects_maker import make_wheel
 from tests.test_failures import refused, told
 
-HERE = {"name": "here", "host": True, "sandbox": "none"}
+PROVEN = {"name": "here", "host": True, "sandbox": "none"}
 CRASH = "import ctypes\nctypes.string_at(0)\n"
-
-
-def declare(bench: Bench, *packages: str, platform: Mapping[str, Any] = HERE, **more: Any) -> None:
-    """One platform that is proven, and a folder of one's own wheels."""
-    platforms = [{**platform, "packages": list(packages)}]
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms, **more}))
 
 
 def release(bench: Bench, name: str, version: str, **modules: str) -> Path:
@@ -54,7 +47,7 @@ def good(make_bench: Callable[[str], Bench]) -> Bench:
     bench = make_bench("proving")
     release(bench, "fine", "1.0", fine="")
     make_wheel(bench.root / "vendor", "beta")
-    declare(bench, "fine", "beta")
+    bench.declare("fine", "beta", platform=PROVEN)
     ran = bench.doit()
     assert ran.code == 0, ran.text
     return bench
@@ -62,16 +55,14 @@ def good(make_bench: Callable[[str], Bench]) -> Bench:
 
 @pytest.fixture
 def mine(good: Bench, tmp_path: Path) -> Bench:
-    root = tmp_path / "workspace"
-    shutil.copytree(good.root, root, symlinks=True)
-    return Bench(root=root)
+    return good.copied(tmp_path / "workspace")
 
 
 @pytest.fixture
 def broken(mine: Bench) -> Bench:
     """The same, where the set now asks for fine-2.0, which raises on import."""
     release(mine, "fine", "2.0", fine="raise RuntimeError('no display here')\n")
-    declare(mine, "fine>=2", "beta")
+    mine.declare("fine>=2", "beta", platform=PROVEN)
     return mine
 
 
@@ -95,7 +86,7 @@ def test_what_does_not_import_is_not_published(broken: Bench) -> None:
 
 def test_a_module_is_excused_by_its_name(broken: Bench) -> None:
     """`not-imported` of that project: published, and proven as far as it goes."""
-    declare(broken, "fine>=2", "beta", builds={"fine": {"not-imported": ["fine"]}})
+    broken.declare("fine>=2", "beta", builds={"fine": {"not-imported": ["fine"]}}, platform=PROVEN)
     ran = broken.doit()
     assert ran.code == 0, ran.text
     assert "fine-2.0-py3-none-any.whl" in broken.flat("here")
@@ -104,12 +95,12 @@ def test_a_module_is_excused_by_its_name(broken: Bench) -> None:
 
 def test_without_proof(broken: Bench) -> None:
     """`prove: false` publishes what does not import; switched on again, every run fails until it is mended."""
-    declare(broken, "fine>=2", "beta", platform={**HERE, "prove": False})
+    broken.declare("fine>=2", "beta")
     ran = broken.doit()
     assert ran.code == 0, ran.text
     assert "fine-2.0-py3-none-any.whl" in broken.flat("here")
     assert "PROVE" not in ran.out
-    declare(broken, "fine>=2", "beta")
+    broken.declare("fine>=2", "beta", platform=PROVEN)
     for _ in range(2):
         assert "fine: RuntimeError" in refused_by_proof(broken.doit())
 
@@ -129,7 +120,7 @@ def test_only_what_changed_is_proven(mine: Bench) -> None:
     ran = mine.doit()
     assert ran.out.startswith("nothing to do"), ran.text
     assert (proof_log(mine), proofs(mine)) == before
-    declare(mine, "beta")
+    mine.declare("beta", platform=PROVEN)
     assert mine.doit().code == 0
     assert proof_log(mine) > before[0]
     assert proofs(mine)[:1] == before[1]
@@ -156,11 +147,8 @@ def test_one_set_fails_and_one_platform_fails(mine: Bench) -> None:
     release(mine, "fine", "2.0", fine="import nowhere\n")
     mine.write("requirements/sound.txt", "beta\n")
     mine.write("requirements/sick.txt", "fine>=2\n")
-    platforms = [
-        {**HERE, "requirements": ["sound", "sick"]},
-        {**HERE, "name": "there", "prove": False, "packages": ["beta"]},
-    ]
-    mine.write("platforms.yaml", json.dumps({"upstream": [{"find-links": "vendor/"}], "platforms": platforms}))
+    there = {**HERE, "name": "there", "packages": ["beta"]}
+    mine.declare_all({**PROVEN, "requirements": ["sound", "sick"]}, there)
     before = snapshot(mine.root / "public/here")
     why = refused_by_proof(mine.doit())
     assert "set sick on here" in why
@@ -181,8 +169,7 @@ def test_an_index_that_hides_a_dependency_is_found_out(bench: Bench, tmp_path: P
         index = Index(server=server)
         index.add("liar", wheel.name, wheel.read_bytes(), fields={"core-metadata": True})
         server.behaviours[f"/files/{wheel.name}.metadata"] = body(lie)
-        asked = {"upstream": [{"url": index.url}], "platforms": [{**HERE, "packages": ["liar"]}]}
-        bench.write("platforms.yaml", json.dumps(asked))
+        bench.declare("liar", platform=PROVEN, upstream={"url": index.url})
         ran = refused(bench.doit())
     assert "absent" in ran.out, ran.text
     assert not (bench.root / "public").exists()
@@ -199,7 +186,7 @@ RUDE = {
 def test_what_a_module_does_to_the_proof_itself(bench: Bench, rude: str) -> None:
     """It fails in words, and nothing is published."""
     release(bench, "rude", "1.0", rude=RUDE[rude])
-    declare(bench, "rude")
+    bench.declare("rude", platform=PROVEN)
     refused_by_proof(bench.doit())
     assert not (bench.root / "public").exists()
 
@@ -215,22 +202,22 @@ def test_a_clean_copy_is_not_the_image_that_built(bench: Bench) -> None:
     release(bench, "needy", "1.0", needy=text)
     platform = {"name": "here", "image": "debian:bookworm", "pre-command": PREPARE}
     builds = {"needy": {"pre-command": "touch /opt/only-when-building"}}
-    declare(bench, "needy", platform=platform, builds=builds)
+    bench.declare("needy", platform=platform, builds=builds)
     ran = bench.doit()
     assert "needy: FileNotFoundError" in refused_by_proof(ran), ran.text
     assert not (bench.root / "public").exists()
     online = "import socket\nsocket.create_connection(('192.0.2.1', 80), 2)\n"
     release(bench, "needy", "2.0", needy=online)
-    declare(bench, "needy>=2", platform=platform)
+    bench.declare("needy>=2", platform=platform)
     assert "Network is unreachable" in refused_by_proof(bench.doit())
     release(bench, "needy", "3.0", needy="")
-    declare(bench, "needy>=3", platform=platform)
+    bench.declare("needy>=3", platform=platform)
     ran = bench.doit()
     assert ran.code == 0, ran.text
 
 
 GROUNDS: Mapping[str, Mapping[str, Any]] = {
-    "here": HERE,
+    "here": PROVEN,
     "bookworm": {"name": "here", "image": "debian:bookworm", "pre-command": PREPARE},
 }
 
@@ -250,7 +237,7 @@ def test_it_is_installed_as_people_install(bench: Bench, ground: str) -> None:
     wheel.parent.mkdir()
     metadata = b"Metadata-Version: 2.1\nName: outer\nVersion: 1.0\n"
     wheel.write_bytes(wheel_bytes(files, info="outer-1.0.dist-info", metadata=metadata))
-    declare(bench, "outer", platform=GROUNDS[ground])
+    bench.declare("outer", platform=GROUNDS[ground])
     ran = bench.doit()
     assert ran.code == 0, ran.text
     assert len(proofs(bench)) == 1

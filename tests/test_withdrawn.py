@@ -56,8 +56,7 @@ def page(bench: Bench, project: str, index: str = "simple") -> dict[str, Any]:
 
 def test_a_yank_and_a_status_are_published_when_the_lock_has_heard_of_them(bench: Bench, index: loopback.Index) -> None:
     """Locks move by `upgrade` alone; then both stand on every page, and the bytes stay where the set asks for them."""
-    platform = {"name": "here", "host": True, "prove": False, "packages": ["alpha==1.0", "beta"]}
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"url": index.url}], "platforms": [platform]}))
+    bench.declare("alpha==1.0", "beta", upstream={"url": index.url})
     assert bench.doit().code == 0
     assert page(bench, "alpha")["project-status"] == {"status": "active"}
     withdraw(index, "alpha")
@@ -90,8 +89,7 @@ def test_a_yank_and_a_status_are_published_when_the_lock_has_heard_of_them(bench
 
 def test_a_yank_that_is_taken_back(bench: Bench, index: loopback.Index) -> None:
     """The lock's last word counts, whatever was known of the same bytes, and whatever else the index says by now."""
-    platform = {"name": "here", "host": True, "prove": False, "packages": ["alpha==1.0"]}
-    bench.write("platforms.yaml", json.dumps({"upstream": [{"url": index.url}], "platforms": [platform]}))
+    bench.declare("alpha==1.0", upstream={"url": index.url})
     withdraw(index, "alpha")
     assert bench.doit().code == 0
     one = index.pages["alpha"]["files"][0]
@@ -110,15 +108,13 @@ def test_a_yanked_file_that_no_set_asks_for_any_more_leaves_the_flat_folder(
     bench: Bench, index: loopback.Index, tmp_path: Path
 ) -> None:
     """A folder cannot say that a file is yanked, so pip would take it; the indexes say so, and keep it."""
-    platform = {"name": "here", "host": True, "prove": False}
-    asked = {"upstream": [{"url": index.url}], "platforms": [{**platform, "packages": ["alpha==1.0"]}]}
     withdraw(index, "alpha")
-    bench.write("platforms.yaml", json.dumps(asked))
+    bench.declare("alpha==1.0", upstream={"url": index.url})
     assert bench.doit().code == 0
     assert bench.flat("here") == ["alpha-1.0-py3-none-any.whl"]
     newer = make_wheel(tmp_path / "made", "alpha", "2.0")
     index.add("alpha", newer.name, newer.read_bytes())
-    bench.write("platforms.yaml", json.dumps({**asked, "platforms": [{**platform, "packages": ["alpha>1"]}]}))
+    bench.declare("alpha>1", upstream={"url": index.url})
     assert bench.doit().code == 0
     assert bench.flat("here") == ["alpha-2.0-py3-none-any.whl"]
     assert [file["filename"] for file in page(bench, "alpha")["files"]] == [
