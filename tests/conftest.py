@@ -24,6 +24,7 @@ from typing import NoReturn
 
 import pytest
 
+pytest_plugins = ("tests.fixtures",)
 CHECKOUT = Path(__file__).parent.parent
 PREPARE = "apt-get update && apt-get -y install python3-pip python3-dev gcc"
 IMAGES = ("debian:bullseye", "debian:bookworm", "debian:trixie")

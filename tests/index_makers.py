@@ -15,6 +15,8 @@ from threading import Thread
 from typing import BinaryIO
 
 from index.model import Entry, PublishedPlatform, PublishedSet, Wheel
+from index.publish import Published, publish
+from index.tree import Tree, tree
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 OLD_TAGS = ("cp311-cp311-manylinux_2_31_x86_64", "py3-none-any")
@@ -122,6 +124,21 @@ def _metadata(project: str, version: str, requires: Sequence[str], python: str |
     lines += [f"Requires-Dist: {one}" for one in requires]
     lines += [extra] if extra else []
     return ("\n".join(lines) + "\n").encode()
+
+
+def made(store: Shelves, *platforms: PublishedPlatform, url: str | None = None, incomplete: Sequence[str] = ()) -> Tree:
+    return tree(platforms, url=url, metadata=store.metadata, incomplete=incomplete)
+
+
+def put(
+    public: Path,
+    store: Shelves,
+    *platforms: PublishedPlatform,
+    url: str | None = None,
+    incomplete: Sequence[str] = (),
+) -> Published:
+    """Publish."""
+    return publish(public, made(store, *platforms, url=url, incomplete=incomplete), blob=store.blob)
 
 
 class _Handler(SimpleHTTPRequestHandler):

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from index.model import Entry, PublishedPlatform
-from index.publish import publish
-from index.tree import Tree, tree
-from tests.index_makers import Shelves, platform
-
-
-def made(store: Shelves, *platforms: PublishedPlatform, url: str | None = None, incomplete: Sequence[str] = ()) -> Tree:
-    return tree(platforms, url=url, metadata=store.metadata, incomplete=incomplete)
-
-
-def put(public: Path, store: Shelves, whole: Tree) -> Path:
-    publish(public, whole, blob=store.blob)
-    return public
+from index.model import Entry
+from index.tree import Tree
+from tests.index_makers import Shelves, platform, put
 
 
 def page(whole: Tree, path: str) -> str:
@@ -51,7 +40,7 @@ def laid_out(public: Path, whole: Tree) -> Path:
     return public
 
 
-def small_mirror(tmp_path: Path, store: Shelves) -> Path:
+def small_mirror(public: Path, store: Shelves) -> Path:
     """Two platforms, a clash, a yanked file, a long name, a platform that waits."""
     foo, bar = store.wheel("foo", body="a"), replace(store.wheel("foo", body="b"), summary="Does foo. " * 20)
     gone = replace(store.wheel("gone", yanked="broken"), requires_dist=("foo",), summary="Is gone")
@@ -62,4 +51,5 @@ def small_mirror(tmp_path: Path, store: Shelves) -> Path:
         platform("debian-bullseye", [foo, gone, long], sets={"base": [foo]}), image="debian:bullseye", proven=True
     )
     new = replace(platform("trixie-arm64", [bar, gone], libc=(2, 41), sets={"base": [bar]}), unproven="prove: false")
-    return put(tmp_path / "public", store, made(store, old, new, incomplete=["mac-mini"]))
+    put(public, store, old, new, incomplete=["mac-mini"])
+    return public

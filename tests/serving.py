@@ -28,8 +28,6 @@ from uv import find_uv_bin
 
 from builders.machine_index import machine_index
 from index.model import Entry, PublishedPlatform
-from index.publish import publish
-from index.tree import tree
 from tests.conftest import CHECKOUT, PREPARE, absent, dockers_sockets
 from tests.index_makers import Shelves, platform, wheel_bytes
 
@@ -68,11 +66,6 @@ def stock(store: Shelves, *, name: str = "box", python: str = PYTHON) -> tuple[P
     elsewhere = store.wheel("fast", "2.0", tag=f"cp36-abi3-musllinux_9_0_{_machine()}")
     box = platform(name, (*needed, *others), sets={"base": needed}, python=python)
     return box, platform("other", (elsewhere,), libc=None)
-
-
-def put(public: Path, store: Shelves, *platforms: PublishedPlatform, url: str | None = None) -> None:
-    """Publish."""
-    publish(public, tree(platforms, url=url, metadata=store.metadata), blob=store.blob)
 
 
 @contextmanager

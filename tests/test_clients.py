@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.index_makers import Shelves, served
+from tests.index_makers import Shelves, put, served
 from tests.serving import (
     BEFORE_3_12,
     NEEDED,
@@ -26,7 +26,6 @@ from tests.serving import (
     open_folder,
     pip,
     prepared,
-    put,
     run,
     stock,
     swapped,

@@ -13,7 +13,6 @@ import subprocess
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
 from builders.errors import UpstreamError
-from builders.fetch import Fetcher, Limits
+from builders.fetch import Fetcher
 from builders.gateway import Gateway
 from builders.machine_index import machine_index
 from builders.pages import JSON_TYPE
@@ -29,27 +28,9 @@ from builders.upstreams import Upstreams
 from builders.urls import Url
 from tests import loopback
 from tests.loopback import Index
-from tests.test_upstreams import Declared
+from tests.upstream_makers import QUICK, Declared, open_gateway
 
-QUICK = Limits(attempts=1, backoff=0.01)
 CANARY = "k4naRy-s3cret"
-
-
-@pytest.fixture
-def index() -> Iterator[Index]:
-    with loopback.serving() as server:
-        yield Index(server=server)
-
-
-@pytest.fixture
-def gateway(index: Index, tmp_path: Path) -> Iterator[Gateway]:
-    with open_gateway(tmp_path, Declared(url=index.url)) as gateway:
-        yield gateway
-
-
-def open_gateway(root: Path, *upstreams: Declared) -> Gateway:
-    fetcher = Fetcher({}, limits=QUICK)
-    return Gateway(Upstreams(upstreams, root=root, environ={}, fetcher=fetcher), fetcher, address="127.0.0.1")
 
 
 def get(url: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
-from index.model import PublishedPlatform
-from index.tree import Tree, tree
-from tests.index_makers import Shelves, platform
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Shelves:
-    return Shelves(tmp_path / "store")
-
-
-def made(store: Shelves, *platforms: PublishedPlatform) -> Tree:
-    return tree(platforms, url=None, metadata=store.metadata)
+from index.tree import Tree
+from tests.index_makers import Shelves, made, platform
 
 
 def offers(whole: Tree, folder: str) -> dict[str, str]:

@@ -17,10 +17,9 @@ from uv import find_uv_bin
 
 from index.errors import TreeError
 from index.model import PublishedPlatform
-from index.publish import publish
 from index.settings import checked_url
 from index.tree import tree
-from tests.index_makers import Shelves, platform, served
+from tests.index_makers import Shelves, platform, put, served
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
 WAYS = ["http", "http-json", "file", "flat", "flat-http", "merged"]
@@ -91,7 +90,7 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
     """Published without a URL."""
     store = Shelves(tmp_path / "store")
     public = tmp_path / "public"
-    publish(public, tree(platforms(store), url=None, metadata=store.metadata), blob=store.blob)
+    put(public, store, *platforms(store))
     with ExitStack() as stack:
         plain, negotiating = (stack.enter_context(served(public, json=json)) for json in (False, True))
         yield Yard(public, plain, negotiating, tmp_path / "installed")
@@ -185,7 +184,7 @@ def test_the_settings_with_a_url_work_as_they_are(tmp_path: Path) -> None:
     public = tmp_path / "public"
     public.mkdir()
     with served(public, json=True) as url:
-        publish(public, tree(platforms(store), url=url.rstrip("/"), metadata=store.metadata), blob=store.blob)
+        put(public, store, *platforms(store), url=url.rstrip("/"))
         yard = Yard(public, url, url, tmp_path / "installed")
         said = yard.pip("foo", config=str(public / "box" / "pip.conf"))
         assert f"{url}box/simple" in said

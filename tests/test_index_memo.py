@@ -37,16 +37,6 @@ from tests.index_makers import Shelves, platform
 REPOSITORY = Path(__file__).parent.parent
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Shelves:
-    return Shelves(tmp_path / "store")
-
-
-@pytest.fixture
-def public(tmp_path: Path) -> Path:
-    return tmp_path / "public"
-
-
 def made(store: Shelves, memo: Path, *platforms: PublishedPlatform, url: str | None = None) -> Tree:
     return tree(platforms, url=url, metadata=store.metadata, memo=read_memo(memo))
 

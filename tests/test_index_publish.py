@@ -23,32 +23,14 @@ import pytest
 from index import sharing
 from index.disk import Root
 from index.errors import PublishError
-from index.model import Entry, PublishedPlatform
+from index.model import Entry
 from index.publish import Published, is_current, publish
-from index.tree import Tree, tree
+from index.tree import Tree
 from index.verify import interrupted, verify
 from tests.disk import sha256_of, snapshot
-from tests.index_makers import Shelves, platform, served
+from tests.index_makers import Shelves, made, platform, put, served
 
 REPOSITORY = Path(__file__).parent.parent
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Shelves:
-    return Shelves(tmp_path / "store")
-
-
-@pytest.fixture
-def public(tmp_path: Path) -> Path:
-    return tmp_path / "public"
-
-
-def made(store: Shelves, *platforms: PublishedPlatform) -> Tree:
-    return tree(platforms, url=None, metadata=store.metadata)
-
-
-def put(public: Path, store: Shelves, *platforms: PublishedPlatform) -> Published:
-    return publish(public, made(store, *platforms), blob=store.blob)
 
 
 def generation(store: Shelves, number: int) -> Tree:

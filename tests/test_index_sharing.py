@@ -18,8 +18,7 @@ from index.disk import opened
 from index.projects import PoolFile
 from index.sharing import copies, in_parts
 from tests.disk import snapshot
-from tests.index_makers import Shelves, platform
-from tests.test_index_publish import put
+from tests.index_makers import Shelves, platform, put
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="copies are made on Linux alone")
 

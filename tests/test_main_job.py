@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,12 +39,6 @@ FETCHED = {
     "debian-trixie": "cryptography-*-cp3*-abi3-manylinux*_x86_64.whl",
 }
 NO_ENGINE = "unix:///nonexistent.sock"
-
-
-@pytest.fixture(scope="session")
-def main_job(make_bench: Callable[[str], Bench]) -> MainJob:
-    """The workspace of the main job after its two runs."""
-    return proof.main_job(make_bench)
 
 
 @pytest.mark.engine

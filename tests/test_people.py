@@ -9,7 +9,6 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,30 +18,10 @@ from index.disk import Root
 from index.errors import TreeError
 from index.people_parts import size
 from index.verify import verify
-from tests.browser import Browser, browser, url_of
+from tests.browser import Browser, url_of
 from tests.disk import sha256_of
-from tests.index_makers import Shelves, platform, served
-from tests.people_makers import laid_out, made, page, put, small_mirror
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Shelves:
-    """A store for real wheels."""
-    return Shelves(tmp_path / "store")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for all of these."""
-    with browser() as one:
-        yield one
-
-
-@pytest.fixture
-def small(tmp_path: Path, store: Shelves) -> Path:
-    """A mirror with a bit of everything."""
-    return small_mirror(tmp_path, store)
-
+from tests.index_makers import Shelves, made, platform, put, served
+from tests.people_makers import laid_out, page
 
 # --- what stands on the pages -----------------------------------------------------------------------------------------
 
@@ -70,10 +49,10 @@ def test_a_platforms_state_is_told(store: Shelves) -> None:
 
 @pytest.mark.parametrize("incomplete", [[], ["waiting"]])
 def test_before_anything_is_published_the_page_says_so(
-    tmp_path: Path, store: Shelves, chromium: Browser, incomplete: list[str]
+    public: Path, store: Shelves, chromium: Browser, incomplete: list[str]
 ) -> None:
     """And nothing else of sets, of agreement, of projects; a platform that waits is named."""
-    public = put(tmp_path / "public", store, made(store, incomplete=incomplete))
+    put(public, store, incomplete=incomplete)
     text = (public / "index.html").read_text()
     assert '<p class="lead">Nothing is published yet.</p>' in text
     assert not re.search("Everything|agree|0 projects|0 platforms|Install", text)
@@ -187,7 +166,7 @@ def test_the_lines_install(tmp_path: Path, store: Shelves, chromium: Browser, wa
     public = tmp_path / "it's public"
     with served(public.parent) as root:
         url = f"{root}it%27s%20public/"
-        put(public, store, made(store, box, url=url if way == "url" else None))
+        put(public, store, box, url=url if way == "url" else None)
         place = f"{url_of(public)}/" if way == "file" else url
         chromium.open(f"{place}index.html")
         one, everything = lines(chromium)
@@ -210,12 +189,11 @@ def test_a_folder_that_is_not_utf8_is_not_named(tmp_path: Path, store: Shelves, 
     assert chromium.complaints() == []
 
 
-def test_the_lines_work_without_a_script(tmp_path: Path, store: Shelves) -> None:
+def test_the_lines_work_without_a_script(tmp_path: Path, public: Path, store: Shelves) -> None:
     """As they stand in the page itself, started in the mirror's folder, as it says."""
     foo = store.wheel("foo")
-    whole = made(store, platform("box", [foo], sets={"base": [foo]}))
-    public = put(tmp_path / "public", store, whole)
-    text = page(whole, "index.html")
+    put(public, store, platform("box", [foo], sets={"base": [foo]}))
+    text = (public / "index.html").read_text()
     assert "Start it in the folder that holds this mirror." in text
     line = re.sub(r"<[^>]+>", "", re.findall(r"<pre><code>(.*)</code></pre>", text)[1])
     assert installed_by(line, tmp_path / "target", public) == ["foo-1.0"]
@@ -250,11 +228,11 @@ def signed(public: Path) -> Path:
     return public
 
 
-def test_a_later_page_never_leads_nowhere(tmp_path: Path, store: Shelves) -> None:
+def test_a_later_page_never_leads_nowhere(public: Path, store: Shelves) -> None:
     """While pages are renamed into the tree, none that can be reached leads to one that is not there yet."""
     base = store.wheel("base")
     new = [replace(store.wheel(f"new-{one}"), requires_dist=("base", f"new-{(one + 1) % 3}")) for one in range(3)]
-    public = put(tmp_path / "public", store, made(store, platform("box", [base])))
+    put(public, store, platform("box", [base]))
     seen_on_the_way: list[tuple[str, ...]] = []
     real = Root.replace
 
@@ -264,7 +242,7 @@ def test_a_later_page_never_leads_nowhere(tmp_path: Path, store: Shelves) -> Non
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Root, "replace", replaced)
-        put(public, store, made(store, platform("box", [base, *new])))
+        put(public, store, platform("box", [base, *new]))
     assert len(seen_on_the_way) > 5
     assert set(seen_on_the_way) == {()}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,8 +12,8 @@ import pytest
 from index.model import Entry
 from index.people_parts import seen
 from tests.browser import Browser, browser, url_of
-from tests.index_makers import Shelves, platform, served
-from tests.people_makers import laid_out, made, many, put, small_mirror
+from tests.index_makers import Shelves, made, platform, put, served
+from tests.people_makers import laid_out, many
 
 ALERT = "window.broken=1;alert(1)"
 HOSTILE = [
@@ -51,25 +50,6 @@ HOSTILE = [
     "x" * 119,
     "\u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627 \u65e5\u672c\u8a9e \U0001f600 na\u00efve",
 ]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Shelves:
-    """A store for real wheels."""
-    return Shelves(tmp_path / "store")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for all of these."""
-    with browser() as one:
-        yield one
-
-
-@pytest.fixture
-def small(tmp_path: Path, store: Shelves) -> Path:
-    """A mirror with a bit of everything."""
-    return small_mirror(tmp_path, store)
 
 
 # --- hostile text -----------------------------------------------------------------------------------------------------
@@ -131,11 +111,11 @@ def assert_harmless(chromium: Browser) -> None:
     assert scripts <= 3
 
 
-def test_hostile_file_names_lead_where_they_should(tmp_path: Path, store: Shelves, chromium: Browser) -> None:
+def test_hostile_file_names_lead_where_they_should(public: Path, store: Shelves, chromium: Browser) -> None:
     """Quotes, markup, `#`, `%` and an override in a file name: one link, to that very file."""
     name = "foo-1.0-py3-none-any'\"><b onclick=x>&amp;%41#?\u202e.whl"
     foo = replace(store.wheel("foo"), filename=name)
-    public = put(tmp_path / "public", store, made(store, platform("box", [foo])))
+    put(public, store, platform("box", [foo]))
     chromium.open(url_of(public / "about" / "foo.html"))
     assert chromium.text(".file a") == seen(name)
     path = chromium.run("return decodeURIComponent(new URL(document.querySelector('.file a').href).pathname)")
@@ -143,9 +123,9 @@ def test_hostile_file_names_lead_where_they_should(tmp_path: Path, store: Shelve
     assert chromium.run("return document.querySelectorAll('b').length") == 0
 
 
-def test_the_policy_holds(tmp_path: Path, store: Shelves, chromium: Browser) -> None:
+def test_the_policy_holds(public: Path, store: Shelves, chromium: Browser) -> None:
     """If markup did get in, its script, its handler and its image would still do nothing."""
-    public = put(tmp_path / "public", store, made(store, platform("box", [store.wheel("foo")])))
+    put(public, store, platform("box", [store.wheel("foo")]))
     for name in ("index.html", "about/foo.html"):
         for spot in ("</main>", "</header>"):
             bad = f"<script>window.broken=1</script><img src=http://127.0.0.1:9/ onerror='window.broken=1'>{spot}"

@@ -46,12 +46,6 @@ import cryptography.hazmat.bindings._rust
 }
 
 
-@pytest.fixture(scope="session")
-def main_job(make_bench: Callable[[str], Bench]) -> MainJob:
-    """The workspace of the main job after its two runs."""
-    return proof.main_job(make_bench)
-
-
 def _imported(bench: Bench, platform: str, name: str, install: str) -> Ran:
     """Install by that command in a clean container, and import what was installed."""
     script = "\n".join(

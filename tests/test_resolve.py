@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,20 +13,7 @@ from builders.platforms import Limits
 from builders.resolve import Place, Request, Resolved, resolve
 from tests import loopback
 from tests.loopback import Index
-from tests.test_gateway import open_gateway, wheel
-from tests.test_upstreams import Declared
-
-
-@pytest.fixture
-def index() -> Iterator[Index]:
-    with loopback.serving() as server:
-        yield Index(server=server)
-
-
-@pytest.fixture
-def gateway(index: Index, tmp_path: Path) -> Iterator[Gateway]:
-    with open_gateway(tmp_path, Declared(url=index.url)) as gateway:
-        yield gateway
+from tests.test_gateway import wheel
 
 
 def ask(gateway: Gateway, folder: Path, *requirements: str, uv: Path | None = None) -> Resolved | tuple[str, str]:

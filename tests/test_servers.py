@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import CHECKOUT
-from tests.index_makers import JSON_TYPE, Shelves
-from tests.serving import NEEDED, SERVERS, WANTED, installed, needs, open_folder, pip, put, serving, stock, swapped, uv
+from tests.index_makers import JSON_TYPE, Shelves, put
+from tests.serving import NEEDED, SERVERS, WANTED, installed, needs, open_folder, pip, serving, stock, swapped, uv
 
 PIPS_ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
 PAGES = ["", "simple/", "simple/foo/", "box/simple/", "box/simple/bar/"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.index_makers import Shelves
+from tests.index_makers import Shelves, put
 from tests.serving import (
     MIRROR,
     NEEDED,
@@ -28,7 +28,6 @@ from tests.serving import (
     open_folder,
     pip,
     prepared,
-    put,
     run,
     stock,
     swapped,

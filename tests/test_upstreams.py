@@ -8,31 +8,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from packaging.utils import canonicalize_name
 
 from builders.errors import UpstreamError
-from builders.fetch import Fetcher, Limits
+from builders.fetch import Fetcher
 from builders.machine_index import machine_index
 from builders.pages import IndexFile
 from builders.upstreams import Upstreams
 from tests import loopback
 from tests.loopback import Index
-
-QUICK = Limits(attempts=1, backoff=0.01)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Declared:
-    """What platforms.yaml would say."""
-
-    url: str | None = None
-    find_links: str | None = None
-    owns: tuple[str, ...] = ()
-    files_from: tuple[str, ...] = ()
+from tests.upstream_makers import QUICK, Declared
 
 
 @pytest.fixture
