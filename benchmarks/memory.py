@@ -6,17 +6,13 @@ import hashlib
 import os
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from benchmarks.measure import Figures, high_water
 from benchmarks.workspaces import Workspace, metadata_of, this_machine, write_wheel
+from tests.index_makers import served
 
 LIMIT = 150.0  # MB
 SIZE = 1024  # MiB
@@ -50,8 +46,8 @@ def large_wheel(folder: Path, times: int) -> Peak:
     workspace = Workspace(root=folder / "giant")
     workspace.write("requirements/giant.txt", f"{NAME}\n")
     peaks = []
-    with _served(site) as url:
-        workspace.write("platforms.yaml", this_machine(f"url: '{url}/simple/'", "giant"))
+    with served(site) as url:
+        workspace.write("platforms.yaml", this_machine(f"url: '{url}simple/'", "giant"))
         start = time.perf_counter()
         for _ in range(times):
             workspace.forget()
@@ -76,19 +72,6 @@ def _write_index(site: Path) -> None:
     said = f'data-core-metadata="sha256={hashlib.sha256(metadata).hexdigest()}"'
     link = f'<a href="{wheel.name}#sha256={digest}" {said}>{wheel.name}</a>'
     (page / "index.html").write_text(f"<!DOCTYPE html>\n{link}\n", encoding="utf-8")
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _served(site: Path) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site))) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 def _peaks_of(command: tuple[str, ...]) -> tuple[float, float]:

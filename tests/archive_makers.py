@@ -211,9 +211,9 @@ def parts_of(files: Mapping[str, bytes], method: int = DEFLATED) -> list[Part]:
     return [Part(name=name.encode(), data=data, method=method) for name, data in files.items()]
 
 
-def wheel_bytes(files: Mapping[str, bytes] | None = None, **more: Any) -> bytes:
+def wheel_bytes(files: Mapping[str, bytes] | None = None, *, method: int = DEFLATED, **more: Any) -> bytes:
     """A wheel with a right RECORD, in a zip with nothing wrong."""
-    return body(parts_of(wheel_files(files, **more))).ended()
+    return body(parts_of(wheel_files(files, **more), method)).ended()
 
 
 def wheel_with(**replaced: bytes | None) -> bytes:

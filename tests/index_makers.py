@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,14 +10,14 @@ from functools import partial
 from hashlib import sha256
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import BinaryIO
 
 from index.model import Entry, PublishedPlatform, PublishedSet, Wheel
 from index.publish import Published, publish
 from index.tree import Tree, tree
+from tests.archive_makers import STORED, wheel_bytes
+from tests.loopback import JSON_TYPE, running
 
-JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 OLD_TAGS = ("cp311-cp311-manylinux_2_31_x86_64", "py3-none-any")
 NEW_TAGS = ("cp311-cp311-manylinux_2_41_x86_64", "cp311-cp311-manylinux_2_31_x86_64", "py3-none-any")
 
@@ -63,7 +62,7 @@ class Shelves:
         """A wheel that pip installs: one module that says `body`; `extra` stands in METADATA and changes nothing."""
         filename = f"{project.replace('-', '_')}-{version}-{tag}.whl"
         metadata = _metadata(project, version, requires, python, extra)
-        data = wheel_bytes(project.replace("-", "_"), version, tag, metadata, body)
+        data = module_wheel(project.replace("-", "_"), version, tag, metadata, body)
         return Entry(
             filename=filename,
             project=project,
@@ -78,22 +77,16 @@ class Shelves:
         )
 
 
-def wheel_bytes(name: str, version: str, tag: str, metadata: bytes, body: str) -> bytes:
-    """A zip with one module, its dist-info and no time in it."""
-    info = f"{name}-{version}.dist-info"
+def module_wheel(name: str, version: str, tag: str, metadata: bytes, body: str) -> bytes:
+    """A wheel of one module, as large as `body` says."""
     pure = "true" if tag.endswith("any") else "false"
-    files = {
-        f"{name}.py": f"version = {version!r}\nbody = {body!r}\n".encode(),
-        f"{info}/METADATA": metadata,
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {pure}\nTag: {tag}\n".encode(),
-    }
-    record = "".join(f"{path},,\n" for path in (*files, f"{info}/RECORD"))
-    files[f"{info}/RECORD"] = record.encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for path, data in files.items():
-            archive.writestr(zipfile.ZipInfo(path), data)
-    return buffer.getvalue()
+    return wheel_bytes(
+        {f"{name}.py": f"version = {version!r}\nbody = {body!r}\n".encode()},
+        method=STORED,
+        info=f"{name}-{version}.dist-info",
+        wheel=f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: {pure}\nTag: {tag}\n".encode(),
+        metadata=metadata,
+    )
 
 
 def platform(
@@ -167,11 +160,5 @@ class _Handler(SimpleHTTPRequestHandler):
 def served(public: Path, *, json: bool = False) -> Iterator[str]:
     """The URL under which a real server on the loopback interface serves a folder, with or without JSON."""
     handler = partial(type("Handler", (_Handler,), {"json": json}), directory=str(public))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/"
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as server:
+        yield f"http://127.0.0.1:{server.server_port}/"

@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
+AnyServer = TypeVar("AnyServer", bound=ThreadingHTTPServer)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,9 +105,8 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(context: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """A server for the length of a `with` block."""
-    server = Server(context)
+def running(server: AnyServer) -> Iterator[AnyServer]:
+    """A server that answers for the length of a `with` block."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -115,6 +115,13 @@ def serving(context: ssl.SSLContext | None = None) -> Iterator[Server]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving(context: ssl.SSLContext | None = None) -> Iterator[Server]:
+    """Such a server, to be told what happens at which path."""
+    with running(Server(context)) as server:
+        yield server
 
 
 def own_certificate(folder: Path) -> tuple[Path, ssl.SSLContext]:

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.archive_makers import recorded
+from tests.archive_makers import wheel_bytes
 from tests.conftest import absent
 
 TOOLS = Path(__file__).parent / "llvm-tools"
@@ -72,19 +72,14 @@ def apple_tools() -> str:
 
 def packed(folder: Path, tag: str, files: Mapping[str, bytes | Path], *, pure: bool = False) -> Path:
     """The wheel demo-1.0-TAG.whl with these files, METADATA, WHEEL and a right RECORD."""
-    info = "demo-1.0.dist-info"
     python, abi, platforms = tag.split("-")
     tags = "".join(f"Tag: {python}-{abi}-{platform}\n" for platform in platforms.split("."))
     content = {name: data if isinstance(data, bytes) else data.read_bytes() for name, data in files.items()}
-    content[f"{info}/METADATA"] = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
-    content[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nRoot-Is-Purelib: {str(pure).lower()}\n{tags}".encode()
-    rows = [f"{name},{recorded(data)}\n" for name, data in content.items()]
-    content[f"{info}/RECORD"] = "".join([*rows, f"{info}/RECORD,,\n"]).encode()
+    head = f"Wheel-Version: 1.0\nRoot-Is-Purelib: {str(pure).lower()}\n{tags}".encode()
     folder.mkdir(parents=True, exist_ok=True)
     wheel = folder / f"demo-1.0-{tag}.whl"
-    with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in content.items():
-            archive.writestr(name, data)
+    metadata = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+    wheel.write_bytes(wheel_bytes(content, wheel=head, metadata=metadata))
     return wheel
 
 

@@ -19,7 +19,6 @@ from functools import cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import distributions
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from packaging.tags import platform_tags
@@ -29,7 +28,8 @@ from uv import find_uv_bin
 from builders.machine_index import machine_index
 from index.model import Entry, PublishedPlatform
 from tests.conftest import CHECKOUT, PREPARE, absent, dockers_sockets
-from tests.index_makers import Shelves, platform, wheel_bytes
+from tests.index_makers import Shelves, module_wheel, platform
+from tests.loopback import running
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
 BEFORE_3_12 = ("20.3.4", "22.3.1", "23.0.1", "23.1.2")
@@ -318,7 +318,7 @@ def _machine() -> str:
 def _dotted(store: Shelves) -> Entry:
     """A project whose name, file name and normalised name are three."""
     metadata = b"Metadata-Version: 2.1\nName: Dotted.Name_Project\nVersion: 1.0\n"
-    data = wheel_bytes("Dotted.Name_Project", "1.0", "py3-none-any", metadata, "")
+    data = module_wheel("Dotted.Name_Project", "1.0", "py3-none-any", metadata, "")
     return Entry(
         filename="Dotted.Name_Project-1.0-py3-none-any.whl",
         project="dotted-name-project",
@@ -345,11 +345,5 @@ class _Mirror(SimpleHTTPRequestHandler):
 @contextmanager
 def mirrored(public: Path) -> Iterator[dict[str, str]]:
     """The variables with which clients reach a tree as MIRROR: a host that is not this machine, over plain http."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Mirror, directory=str(public))) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield {"http_proxy": f"http://127.0.0.1:{server.server_port}"}
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), partial(_Mirror, directory=str(public)))) as server:
+        yield {"http_proxy": f"http://127.0.0.1:{server.server_port}"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import io
 import json
 import os
 import re
@@ -12,7 +11,6 @@ import socket
 import subprocess
 import threading
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -27,6 +25,7 @@ from builders.pages import JSON_TYPE
 from builders.upstreams import Upstreams
 from builders.urls import Url
 from tests import loopback
+from tests.archive_makers import wheel_bytes
 from tests.loopback import Index
 from tests.upstream_makers import QUICK, Declared, open_gateway
 
@@ -53,16 +52,8 @@ def wheel(project: str, version: str, *requires: str) -> bytes:
         f"Version: {version}",
         *(f"Requires-Dist: {text}" for text in requires),
     ]
-    content = io.BytesIO()
-    stem = f"{project.replace('-', '_')}-{version}"
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("padding.bin", os.urandom(200_000))
-        archive.writestr(f"{stem}.dist-info/METADATA", "\n".join(lines) + "\n")
-        archive.writestr(
-            f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{stem}.dist-info/RECORD", "")
-    return content.getvalue()
+    info = f"{project.replace('-', '_')}-{version}.dist-info"
+    return wheel_bytes({"padding.bin": os.urandom(200_000)}, info=info, metadata=("\n".join(lines) + "\n").encode())
 
 
 def lock(index_url: str, requirements: str, folder: Path) -> tuple[int, str, str]:

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.conftest import CHECKOUT
-from tests.index_makers import JSON_TYPE, Shelves, put
+from tests.index_makers import Shelves, put
+from tests.loopback import JSON_TYPE
 from tests.serving import NEEDED, SERVERS, WANTED, installed, needs, open_folder, pip, serving, stock, swapped, uv
 
 PIPS_ACCEPT = f"{JSON_TYPE}, application/vnd.pypi.simple.v1+html; q=0.1, text/html; q=0.01"
