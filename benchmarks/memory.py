@@ -7,6 +7,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def large_wheel(folder: Path, times: int) -> Peak:
         start = time.perf_counter()
         for _ in range(times):
             workspace.forget()
-            peaks.append(_peaks_of(workspace.doit()))
+            peaks.append(_peaks_of(workspace.command()))
     seconds = (time.perf_counter() - start) / times
     doit, largest = zip(*peaks, strict=True)
     return Peak(
@@ -74,7 +75,7 @@ def _write_index(site: Path) -> None:
     (page / "index.html").write_text(f"<!DOCTYPE html>\n{link}\n", encoding="utf-8")
 
 
-def _peaks_of(command: tuple[str, ...]) -> tuple[float, float]:
+def _peaks_of(command: Sequence[str]) -> tuple[float, float]:
     """The kernel's own high-water marks in MB: of the process, and of the largest among it and all that it started."""
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)

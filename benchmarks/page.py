@@ -6,7 +6,7 @@ a page is never quicker than it is, and other work on this machine makes it slow
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 import time
 from hashlib import sha256
@@ -39,7 +39,9 @@ return times;
 
 def main() -> None:
     """Print what it took to make the page, and what a browser makes of it."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.page", description=__doc__)
+    parser.add_argument("projects", nargs="?", type=int, default=20_000, metavar="PROJECTS")
+    count = parser.parse_args().projects
     start = time.perf_counter()
     whole = made(count)
     front = whole.files["index.html"]

@@ -28,7 +28,7 @@ _WIDTH = 44
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
+class Contender:
     """One tool. In its words {wheels} is the folder of this turn, {out} a place for what is written.
 
     `written` and `simple` are where all that it made is, and its simple API; `before` runs first and is not measured;
@@ -55,32 +55,32 @@ _DUMB = (
 )
 _MIRROR = ("{bin}/pypi-mirror", "create", "-d", "{wheels}", "-m", "{out}")
 
-OURS = Side(
+OURS = Contender(
     name="ours", command=("{python}", "-m", "benchmarks.publication", "{store}", "{out}"), simple="{out}/simple"
 )
 PEERS = (
-    Side(name="dumb-pypi", command=_DUMB, simple="{out}/simple", needs=("dumb-pypi",), limited=True),
-    Side(
+    Contender(name="dumb-pypi", command=_DUMB, simple="{out}/simple", needs=("dumb-pypi",), limited=True),
+    Contender(
         name="dumb-pypi --no-per-release-json",
         command=(*_DUMB, "--no-per-release-json"),
         simple="{out}/simple",
         needs=("dumb-pypi",),
     ),
-    Side(name="pypi-mirror create", command=_MIRROR, needs=("python-pypi-mirror",), limited=True),
-    Side(
+    Contender(name="pypi-mirror create", command=_MIRROR, needs=("python-pypi-mirror",), limited=True),
+    Contender(
         name="pypi-mirror create, after write-metadata",
         command=_MIRROR,
         before=("{bin}/pypi-mirror", "write-metadata", "-d", "{wheels}"),
         needs=("python-pypi-mirror",),
     ),
-    Side(
+    Contender(
         name="piprepo build",
         command=("{bin}/piprepo", "build", "{wheels}"),
         written="{wheels}/simple",
         simple="{wheels}/simple",
         needs=("piprepo",),
     ),
-    Side(
+    Contender(
         name="dir2pi (pip2pi)",
         command=("{bin}/dir2pi", "{wheels}"),
         written="{wheels}/simple",
@@ -94,7 +94,7 @@ PEERS = (
 class Measured:
     """All turns that count of one side, and what it wrote; `failed` is why there are none."""
 
-    side: Side
+    side: Contender
     turns: list[Ran] = field(default_factory=list)
     output: Output | None = None
     failed: str = ""
@@ -224,11 +224,11 @@ class _Bench:
         else:
             one.output = output
 
-    def turn(self, side: Side) -> Ran:
+    def turn(self, side: Contender) -> Ran:
         """One turn that counts."""
         return run(_filled(side.command, self._place(side)))
 
-    def _place(self, side: Side) -> Mapping[str, str]:
+    def _place(self, side: Contender) -> Mapping[str, str]:
         """A new folder with the wheels; what its making leaves to the disk is not left to the turn.
 
         It stays until everybody has ended: for minutes after a large removal, ext4 looks at every inode that was freed

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.measure import high_water
-from benchmarks.workspaces import CHECKOUT
+from tests.conftest import CHECKOUT
 
 _LOOK_EVERY = 0.02  # s
 

@@ -46,8 +46,8 @@ def thousand_wheels(folder: Path, times: int) -> Rolled:
     """
     (folder / "rollback").mkdir(parents=True, exist_ok=True)
     first, second = _two_generations(Path(tempfile.mkdtemp(dir=folder / "rollback")))
-    forth = [_copy(first, f"forth-{turn}") for turn in range(times + 1)]
-    back = [_copy(second, f"back-{turn}") for turn in range(times + 1)]
+    forth = [first.copied(first.root.with_name(f"forth-{turn}")) for turn in range(times + 1)]
+    back = [second.copied(second.root.with_name(f"back-{turn}")) for turn in range(times + 1)]
     time.sleep(1)  # a page that is not older than the manifest, by the file system's clock, is read again
     for workspace in (*forth, *back):
         (workspace.root / "public" / "manifest.json").touch()
@@ -60,18 +60,12 @@ def thousand_wheels(folder: Path, times: int) -> Rolled:
 
 
 def _rolling(workspace: Workspace, number: int) -> Callable[[], float]:
-    return lambda: seconds_of(workspace.doit("rollback", "--to", str(number)))
+    return lambda: seconds_of(workspace.command("rollback", "--to", str(number)))
 
 
 def _figures(name: str, turns: list[Callable[[], float]]) -> Figures:
     """The first turn does not count: it warms the page cache."""
     return Figures(name=name, values=tuple([turn() for turn in turns][1:]))
-
-
-def _copy(workspace: Workspace, name: str) -> Workspace:
-    root = workspace.root.with_name(name)
-    shutil.copytree(workspace.root, root, symlinks=True)
-    return Workspace(root=root)
 
 
 def _two_generations(folder: Path) -> tuple[Workspace, Workspace]:
@@ -81,14 +75,14 @@ def _two_generations(folder: Path) -> tuple[Workspace, Workspace]:
     """
     workspace = made_up(folder, WHEELS)
     workspace.write("platforms.yaml", this_machine("find-links: vendor/", "all"))
-    seconds_of(workspace.doit())
-    first = _copy(workspace, "first")
+    seconds_of(workspace.command())
+    first = workspace.copied(workspace.root.with_name("first"))
     names = [f"made-up-{number:05d}" for number in range(WHEELS // 2, WHEELS + WHEELS // 2)]
     for name in names[WHEELS // 2 :]:
         write_wheel(workspace.root / "vendor", name)
     workspace.write("requirements/all.txt", "".join(f"{name}\n" for name in names))
-    seconds_of(workspace.doit())
-    seconds_of(workspace.doit("prune", "--keep", "2"))
+    seconds_of(workspace.command())
+    seconds_of(workspace.command("prune", "--keep", "2"))
     for kept in ("blobs", "records", "generations"):
         source = workspace.root / ".wheelyard" / kept
         shutil.copytree(source, first.root / ".wheelyard" / kept, dirs_exist_ok=True)

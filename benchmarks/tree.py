@@ -9,13 +9,13 @@ as quick. Publications have a memo, as they have in a workspace; TMPDIR says on 
 
 from __future__ import annotations
 
+import argparse
 import os
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -42,7 +42,10 @@ Work = Callable[[Path, Count], float]
 
 def main() -> None:
     """Print each figure and its ratio to the bare loop, or to the whole tree."""
-    count = Count(**dict(zip(("wheels", "a_project"), map(int, sys.argv[1:]), strict=False)))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tree", description=__doc__)
+    for name, usual in asdict(Count()).items():
+        parser.add_argument(name, nargs="?", type=int, default=usual, metavar=name.upper())
+    count = Count(**vars(parser.parse_args()))
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder)
         make_blobs(store, count)

@@ -23,10 +23,10 @@ def large_store(folder: Path, times: int) -> Verdict:
 
 
 def _unchanged(title: str, workspace: Workspace, *, limit: float, times: int) -> Verdict:
-    seconds_of(workspace.doit())
+    seconds_of(workspace.command())
     return by_turns(
         title,
-        Side(name="doit", turn=lambda: seconds_of(workspace.doit())),
+        Side(name="doit", turn=lambda: seconds_of(workspace.command())),
         Side(name="doit --version", turn=lambda: seconds_of(VERSION_ONLY)),
         limit=limit,
         times=times,

@@ -39,7 +39,7 @@ _BUNDLE = "/run/ca.pem"
 def three_platforms(folder: Path, times: int) -> Verdict:
     """Ansible for three platforms: locked, fetched, checked, published; against pip, one image after another."""
     workspace = ansible(folder)
-    seconds_of(workspace.doit())
+    seconds_of(workspace.command())
     with _pips(workspace) as pips:
         return by_turns(
             "ansible for 3 platforms, images and pip caches ready, empty store",
@@ -54,7 +54,7 @@ def three_platforms(folder: Path, times: int) -> Verdict:
 def c_from_source(folder: Path, times: int) -> Verdict:
     """Eight sdists with C code, built; before each turn pip's cache of built wheels is emptied, not that of files."""
     workspace = from_source(folder, FROM_SOURCE_ON, FROM_SOURCE)
-    seconds_of(workspace.doit())
+    seconds_of(workspace.command())
     pins = [f"{name}=={version}" for name, version in FROM_SOURCE.items()]
     with _pips(workspace) as (pip,):
         return by_turns(
@@ -72,7 +72,7 @@ def c_from_source(folder: Path, times: int) -> Verdict:
 
 def _from_nothing(workspace: Workspace) -> float:
     workspace.forget()
-    return seconds_of(workspace.doit())
+    return seconds_of(workspace.command())
 
 
 def _fetching(workspace: Workspace) -> str:

@@ -12,27 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parent.parent
-PREPARE = "apt-get update && apt-get -y install python3-pip python3-dev gcc"  # as in tests/: the images are shared
-IMAGES = ("debian:bullseye", "debian:bookworm", "debian:trixie")
+from tests.conftest import IMAGES, PREPARE, Bench
+
 VERSION_ONLY = (sys.executable, "-m", "doit", "--version")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Workspace:
-    """A folder with a platforms.yaml."""
-
-    root: Path
-
-    def doit(self, *words: str) -> tuple[str, ...]:
-        """What a user would type."""
-        return sys.executable, "-m", "doit", "-f", str(CHECKOUT / "dodo.py"), "-d", str(self.root), *words
-
-    def write(self, path: str, text: str) -> None:
-        """One of its files."""
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+@dataclass(frozen=True, kw_only=True)
+class Workspace(Bench):
+    """A workspace as the tests have them, with the same images, that can be measured again."""
 
     def forget(self) -> None:
         """Back to before the first lock: what is known of the platforms, and uv's program, stay."""

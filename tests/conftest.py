@@ -17,10 +17,10 @@ import sysconfig
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, Self
 
 import pytest
 
@@ -74,10 +74,10 @@ class Bench:
         """A platforms.yaml with platforms as they are said."""
         self.write("platforms.yaml", json.dumps({"upstream": [upstream], "platforms": platforms, **more}))
 
-    def copied(self, to: Path) -> Bench:
+    def copied(self, to: Path) -> Self:
         """A copy to change: a workspace may be moved as it is. Hard links between tree and store are copies there."""
         shutil.copytree(self.root, to, symlinks=True)
-        return Bench(root=to)
+        return replace(self, root=to)
 
     def command(self, *words: str) -> list[str]:
         """What a user would type."""
