@@ -22,7 +22,6 @@ from builders.diagnose import diagnose
 from builders.environments import environment_inputs
 from builders.errors import BuildError, WheelyardError
 from builders.jobs import Input, Job, Network, Ran, run_job
-from builders.making import checked, fetch_blob, record_of
 from builders.plan import Ground, Step
 from builders.sdists import Sdist, read_sdist
 from builders.store import Record

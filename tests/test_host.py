@@ -128,13 +128,13 @@ def test_what_keeps_a_host_from_resolving_is_told_as_it_is(bench: Bench) -> None
     """That sdists were passed over is said where that was it; a package may be asked for as a wheel there too."""
     make_sdist(bench.root / "vendor", "only")
     make_wheel(bench.root / "vendor", "good", "1.0")
-    declare(bench, "only", prove=False)
+    bench.declare("only", platform={**HOST, "prove": False})
     assert "sdists were passed over" in refused(bench.doit(DOCKER_HOST=NO_ENGINE)).out
-    declare(bench, "good>2", prove=False)
+    bench.declare("good>2", platform={**HOST, "prove": False})
     ran = refused(bench.doit(DOCKER_HOST=NO_ENGINE))
     assert "change the requirement" in ran.out
     assert "sandbox: none" not in ran.out, ran.text
-    declare(bench, "good", prove=False, builds={"good": {"from": "wheel"}})
+    bench.declare("good", platform={**HOST, "prove": False}, builds={"good": {"from": "wheel"}})
     assert bench.doit(DOCKER_HOST=NO_ENGINE).code == 0
 
 
@@ -259,7 +259,7 @@ def test_folders_too_deep_for_python_are_taken_away(bench: Bench) -> None:
     sdist = make_sdist(bench.root / "vendor", "deep", parts=("change-base", "change-deep"))
     make_wheel(bench.root / "vendor", "good")
     work = bench.root / ".wheelyard" / "work"
-    declare(bench, "deep", "good", sandbox="none", prove=False)
+    bench.declare("deep", "good", platform={**HOST, "sandbox": "none", "prove": False})
     ran = bench.doit(DOCKER_HOST=NO_ENGINE)
     assert ran.code == 0, ran.text
     assert list(work.iterdir()) == []
@@ -267,7 +267,7 @@ def test_folders_too_deep_for_python_are_taken_away(bench: Bench) -> None:
     left.mkdir()
     subprocess.run([sys.executable, "-c", DEEP], cwd=left, check=True)
     sdist.unlink()
-    declare(bench, "good", sandbox="none", prove=False)
+    bench.declare("good", platform={**HOST, "sandbox": "none", "prove": False})
     ran = bench.doit(DOCKER_HOST=NO_ENGINE)
     assert ran.code == 0, ran.text
     assert list(work.iterdir()) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -108,11 +109,11 @@ def test_a_wheel_that_requires_more_than_its_index_said(bench: Bench) -> None:
         index.add("demo", wheel.name, wheel.read_bytes(), fields=fields)
         index.add("other", other.name, other.read_bytes())
         server.behaviours[f"/files/{wheel.name}.metadata"] = file(said)
-        declare(bench, "demo", upstream={"url": index.url})
+        bench.declare("demo", upstream={"url": index.url})
         ran = refused(bench.doit())
         assert "set packages: demo 1.0 requires other>=1, and there is none" in ran.out, ran.text
         assert not list(bench.root.glob("public/here/*.whl"))
-        declare(bench, "demo", "other", upstream={"url": index.url})
+        bench.declare("demo", "other", upstream={"url": index.url})
         ran = bench.doit()
     assert ran.code == 0, ran.text
 
@@ -122,7 +123,7 @@ def test_an_sdist_whose_wheel_requires_more_than_it_said(bench: Bench) -> None:
     """Its static metadata names nothing, so that nobody builds it to resolve; and then its wheel does."""
     make_sdist(bench.root / "vendor", "demo", parts=("change-base", "change-requires"))
     make_wheel(bench.root / "vendor", "other")
-    declare(bench, "demo")
+    bench.declare("demo")
     ran = refused(bench.doit())
     assert "set packages: demo 1.0 requires other, and there is none" in ran.out, ran.text
 
