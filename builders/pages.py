@@ -81,12 +81,8 @@ class LinkRule:
     sites: frozenset[str]
     any_https: bool = False
 
-    def allows(self, link: Url, *, page: Url) -> bool:
-        """Whether this link, standing on that page, may be followed."""
-        return self.allows_site(link.scheme, link.site, page=page)
-
-    def allows_site(self, scheme: str, site: str, *, page: Url) -> bool:
-        """The same for any link of that scheme to that site."""
+    def allows(self, scheme: str, site: str, *, page: Url) -> bool:
+        """Whether a link of that scheme to that site, standing on that page, may be followed."""
         match scheme:
             case "https":
                 return self.any_https or site in self.sites
@@ -119,7 +115,7 @@ class _Entry:
 
 
 def parse_page(
-    body: bytes, content_type: str, url: Url, *, project: NormalizedName | None = None, rule: LinkRule | None = None
+    body: bytes, content_type: str, url: Url, *, project: NormalizedName, rule: LinkRule | None = None
 ) -> Listing:
     """Read a page that came from `url` (after redirects).
 
@@ -142,7 +138,7 @@ def parse_page(
     return replace(listing, files=tuple(replace(file, status=status) for file in listing.files)) if status else listing
 
 
-def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName | None, rule: LinkRule) -> Listing:
+def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName, rule: LinkRule) -> Listing:
     files: dict[str, IndexFile] = {}
     refused: set[str] = set()
     unreadable = foreign = 0
@@ -154,7 +150,7 @@ def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName
             unreadable += 1
             foreign += not _bears_name(entry, project)
             continue
-        if not rule.allows_site(link.scheme, link.site, page=page):
+        if not rule.allows(link.scheme, link.site, page=page):
             refused.add(link.site or f"{link.scheme}:")
             continue
         file = _file(link.filename, link.url, entry.fields)
@@ -201,21 +197,20 @@ def projects_of(filename: str) -> tuple[NormalizedName, ...]:
     return tuple(name for name, _ in parse_sdist_name(filename).readings)
 
 
-def _check_name(entry: _Entry, filename: str, project: NormalizedName | None) -> None:
+def _check_name(entry: _Entry, filename: str, project: NormalizedName) -> None:
     if entry.fields.get("filename", filename) != filename:
         raise UpstreamError("the link leads to a file of another name")
-    projects = projects_of(filename)
-    if project is not None and project not in projects:
+    if project not in projects_of(filename):
         raise UpstreamError("a file of another project")
 
 
-def _bears_name(entry: _Entry, project: NormalizedName | None) -> bool:
+def _bears_name(entry: _Entry, project: NormalizedName) -> bool:
     """Whether it is a file of the project by its looks: an egg or an installer is, though nobody can use it."""
     name = unquote(re.split("[?#]", entry.link, maxsplit=1)[0].rpartition("/")[2])
-    return canonicalize_name(name).startswith(f"{project or ''}-")
+    return canonicalize_name(name).startswith(f"{project}-")
 
 
-def _is_empty_index(text: str, project: NormalizedName | None) -> bool:
+def _is_empty_index(text: str, project: NormalizedName) -> bool:
     """Whether HTML without a file is an index's or a folder's of a project without any: by meta, heading, or blank."""
     if "pypi:repository-version" in text:
         return True

@@ -217,7 +217,7 @@ class _Index:
         if page is None:
             return None
         rule = LinkRule(sites=self._files_from | {url.site}, any_https=not self._declared)
-        if page.url.site != url.site and not rule.allows(page.url, page=page.url):
+        if page.url.site != url.site and not rule.allows(page.url.scheme, page.url.site, page=page.url):
             raise _elsewhere(url, project, (page.url.site,), "is answered from")
         listing = parse_page(page.body, page.content_type, page.url, project=project, rule=rule)
         if listing.foreign:
