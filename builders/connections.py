@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 MEBIBYTE = 1024 * 1024
+_AT_ONCE = 8  # answers
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _PASSED_ON = frozenset({200, 206, 404, 410, 416})
 _RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -70,14 +71,13 @@ class Failure(Exception):  # noqa: N818 - never reaches a user: Fetcher turns it
 
 
 class Connections:
-    """At most `sockets` answers at a time; thread-safe. All settings come from `environ`."""
+    """A bounded number of answers at a time; thread-safe. All settings come from `environ`."""
 
-    def __init__(self, environ: Mapping[str, str], credentials: Credentials, limits: Limits, *, sockets: int) -> None:
+    def __init__(self, environ: Mapping[str, str], credentials: Credentials, limits: Limits) -> None:
         self._environ = environ
         self._credentials = credentials
         self._limits = limits
-        self._sockets = sockets
-        self._slots = threading.BoundedSemaphore(sockets)
+        self._slots = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._pools: dict[str, PoolManager] = {}
 
@@ -100,12 +100,6 @@ class Connections:
                 finally:
                     _give_back(response)
             raise Failure(f"redirects more than {self._limits.redirects} times", again=False)
-
-    def close(self) -> None:
-        """Close idle connections."""
-        with self._lock:
-            for pool in self._pools.values():
-                pool.clear()
 
     def _ask(self, method: str, url: Url, headers: Mapping[str, str], watch: _Watch) -> BaseHTTPResponse:
         sent = {"User-Agent": "wheelyard", **headers, **self._credentials.header(url)}
@@ -138,7 +132,7 @@ class Connections:
         except OSError:
             raise UpstreamError(f"{bundle} cannot be read as a bundle of certificates") from None
         settings: dict[str, Any] = {
-            "maxsize": self._sockets,
+            "maxsize": _AT_ONCE,
             "timeout": urllib3.Timeout(connect=self._limits.connect_seconds, read=self._limits.read_seconds),
             "ssl_context": context,
         }

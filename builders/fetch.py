@@ -25,6 +25,7 @@ from builders.urls import Credentials, Url
 
 __all__ = ["Answer", "Fetched", "Fetcher", "Limits", "Page"]
 _GONE = frozenset({404, 410})
+_SMALL = 16 * MEBIBYTE
 _Result = TypeVar("_Result")
 
 
@@ -46,19 +47,15 @@ class Fetched:
 
 
 class Fetcher:
-    """Fetches pages and files; thread-safe, at most `sockets` answers at a time.
+    """Fetches pages and files; thread-safe, a bounded number of answers at a time.
 
     Proxies, the CA bundle, netrc and passwords in index variables come from `environ` and nowhere else.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, sockets: int = 8, limits: Limits | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str], *, limits: Limits | None = None) -> None:
         self.credentials = Credentials(environ)
         self._limits = limits or Limits()
-        self._connections = Connections(environ, self.credentials, self._limits, sockets=sockets)
-
-    def close(self) -> None:
-        """Close idle connections."""
-        self._connections.close()
+        self._connections = Connections(environ, self.credentials, self._limits)
 
     def get_page(self, url: Url, accept: str) -> Page | None:
         """Read a page of a simple index; None where the server says that there is none. Raises UpstreamError."""
@@ -76,14 +73,14 @@ class Fetcher:
 
         return self._persist(attempt, url, UpstreamError)
 
-    def get_bytes(self, url: Url, *, most: int = 16 * MEBIBYTE) -> bytes | None:
+    def get_bytes(self, url: Url) -> bytes | None:
         """Read a small file as it is; None where there is none. Raises UpstreamError."""
 
         def attempt() -> bytes | None:
             with self._connections.answer(
                 "GET", url, {"Accept-Encoding": "identity"}, deadline=self._limits.page_seconds
             ) as answer:
-                return None if answer.status in _GONE else _whole(answer, most)
+                return None if answer.status in _GONE else _whole(answer, _SMALL)
 
         return self._persist(attempt, url, UpstreamError)
 

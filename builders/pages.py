@@ -1,7 +1,7 @@
 """One page of a simple index, read into records: bytes come in, checked files come out. No network here.
 
 The page was written by somebody else. A link to where this index may not lead is refused and remembered; a name that
-is no wheel and no sdist of this project is dropped and counted; a page that contradicts itself is an error.
+is no wheel and no sdist of this project is dropped; a page that contradicts itself is an error.
 """
 
 from __future__ import annotations
@@ -94,14 +94,13 @@ class LinkRule:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What a page offers. `refused`: sites that it may not lead to; `unreadable`: how many entries were dropped.
+    """What a page offers, less what cannot be read. `refused`: sites that it may not lead to.
 
     `foreign`: none of its links is a file of the project, or it has no link and does not look like a page of an index.
     """
 
     files: tuple[IndexFile, ...]
     refused: tuple[str, ...]
-    unreadable: int
     links: int
     foreign: bool
 
@@ -141,27 +140,23 @@ def parse_page(
 def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName, rule: LinkRule) -> Listing:
     files: dict[str, IndexFile] = {}
     refused: set[str] = set()
-    unreadable = foreign = 0
+    foreign = 0
     for entry in entries:
         try:
             link = _link(base, entry.link)
             _check_name(entry, link.filename, project)
         except (UpstreamError, ArchiveError):
-            unreadable += 1
             foreign += not _bears_name(entry, project)
             continue
         if not rule.allows(link.scheme, link.site, page=page):
             refused.add(link.site or f"{link.scheme}:")
             continue
         file = _file(link.filename, link.url, entry.fields)
-        if file is None:
-            unreadable += 1
-        else:
+        if file is not None:
             files[file.filename] = _same_file(files.get(file.filename), file, page)
     return Listing(
         files=tuple(files[name] for name in sorted(files)),
         refused=tuple(sorted(refused)),
-        unreadable=unreadable,
         links=len(entries),
         foreign=0 < foreign == len(entries),
     )

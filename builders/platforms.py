@@ -10,9 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from builders.errors import ConfigurationError
 from builders.requirements import RequirementSet
-from builders.yaml_nodes import did_you_mean, quoted
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -93,13 +91,3 @@ class Workspace:
     def build_settings(self, project: NormalizedName) -> BuildSettings:
         """What was said about this project, or that nothing was."""
         return next((build for build in self.builds if build.project == project), BuildSettings(project=project))
-
-    def platform(self, name: str) -> Platform:
-        """The platform of this name; ConfigurationError names those that there are."""
-        found = next((platform for platform in self.platforms if platform.name == name), None)
-        if found is None:
-            names = [platform.name for platform in self.platforms]
-            raise ConfigurationError(
-                f"{FILE} has no platform {quoted(name)}{did_you_mean(name, names)}", hint=f"It has: {', '.join(names)}"
-            )
-        return found

@@ -84,7 +84,7 @@ class Progress:
         self._finished: Counter[str] = Counter()
         self._ended: set[str] = set()
         self._tallies: dict[str, Tally] = {}
-        self._reused: dict[str, Tally] = {}  # by platform: a second plan takes the first one's place
+        self._reused: dict[str, int] = {}  # by platform: a second plan takes the first one's place
         self._view: LiveView | None = None
         self.attach(stream or sys.stdout)
 
@@ -94,12 +94,12 @@ class Progress:
         self._live = wants_live(stream, self._environ)
         self.colour = wants_colour(stream, self._environ)
 
-    def plan(self, platform: str, total: int, *, reused: int = 0, reused_bytes: int = 0) -> None:
+    def plan(self, platform: str, total: int, *, reused: int = 0) -> None:
         """Say how many steps this platform has, and how many of them the store already holds."""
         with self._guard:
             self._totals[platform] = total
             self._finished[platform] = reused + sum(step.startswith(f"{platform}/") for step in self._ended)
-            self._reused[platform] = Tally(wheels=reused, bytes=reused_bytes)
+            self._reused[platform] = reused
 
     def begin(self, step: str, verb: str, *, platform: str, total_bytes: int | None = None) -> None:
         """Say that a step begins, or goes from one verb to the next (FETCH, BUILD, REPAIR)."""
@@ -166,8 +166,9 @@ class Progress:
     def tally(self, outcome: Outcome) -> Tally:
         """Return how many steps ended so, and their bytes."""
         with self._guard:
-            tallies = [self._tallies.get(outcome, Tally()), *(self._reused.values() if outcome == "reused" else ())]
-        return Tally(wheels=sum(one.wheels for one in tallies), bytes=sum(one.bytes for one in tallies))
+            tally = self._tallies.get(outcome, Tally())
+            planned = sum(self._reused.values()) if outcome == "reused" else 0
+        return replace(tally, wheels=tally.wheels + planned)
 
     def seconds(self) -> float:
         """Return the time since this run began."""

@@ -101,11 +101,6 @@ class Url:
         return self._parts.netloc.rpartition("@")[2]
 
     @property
-    def fragment(self) -> str:
-        """What follows '#', still percent-encoded."""
-        return self._parts.fragment
-
-    @property
     def filename(self) -> str:
         """The last segment of the path, decoded once. Raises UpstreamError where it is no plain file name."""
         raw = unquote_to_bytes(self._parts.path.rpartition("/")[2])

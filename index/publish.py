@@ -42,7 +42,6 @@ class Published:
     pages: int
     links: int
     files: int
-    added_bytes: int
     removed: int
     manifest: str
 
@@ -123,7 +122,6 @@ def _result(staged: Staged, digest: str, removed: int = 0) -> Published:
         pages=staged.pages,
         links=staged.links,
         files=staged.files,
-        added_bytes=staged.added_bytes,
         removed=removed,
         manifest=digest,
     )

@@ -37,7 +37,6 @@ class Staged:
     pages: int = 0
     links: int = 0
     files: int = 0
-    added_bytes: int = 0
 
 
 def stage(root: Root, tree: Tree, blob: Blob, known: Known, keys: Names) -> Staged:
@@ -82,17 +81,14 @@ class _Staging:
         self.files(self.tree.pool(keys))
         self.links(self.tree.links(keys))
         one = self.staged
-        return one.states, one.pages, one.links, one.files, one.added_bytes, self.root.unsynced()
+        return one.states, one.pages, one.links, one.files, self.root.unsynced()
 
-    def take_over(
-        self, states: dict[str, State], pages: int, links: int, files: int, added_bytes: int, unsynced: list[str]
-    ) -> None:
+    def take_over(self, states: dict[str, State], pages: int, links: int, files: int, unsynced: list[str]) -> None:
         """What was staged in a copy."""
         self.staged.states.update(states)
         self.staged.pages += pages
         self.staged.links += links
         self.staged.files += files
-        self.staged.added_bytes += added_bytes
         self.root.care_for(unsynced)
         self.known.was_asked(states)
 
@@ -103,7 +99,6 @@ class _Staging:
             if state is None:
                 state = self.root.place(str(self.blob(digest)), digest, f"{NEW_FILES}/{path}"), digest
                 self.staged.files += 1
-                self.staged.added_bytes += state[0]
             if size is not None and size != state[0]:
                 raise PublishError(f"{path} has {state[0]} bytes, and its record says {size}")
             self.staged.states[path] = state

@@ -36,10 +36,8 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def fetcher() -> Iterator[Fetcher]:
-    fetcher = Fetcher({}, limits=QUICK)
-    yield fetcher
-    fetcher.close()
+def fetcher() -> Fetcher:
+    return Fetcher({}, limits=QUICK)
 
 
 def fetch(
