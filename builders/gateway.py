@@ -49,7 +49,7 @@ class _Body:
 
 
 class Gateway:
-    """Serves as long as its `with` block runs. `failures`: why it answered 502 or 424, which uv does not pass on.
+    """Serves as long as its `with` block runs. `failure_behind` tells why it answered 502 or 424: uv does not.
 
     502 stands for a failure that may pass: uv asks again. One that lasts is a 424, and upstream is not asked again.
 
@@ -63,13 +63,11 @@ class Gateway:
         fetcher: Fetcher,
         *,
         address: str = "127.0.0.1",
-        log: Callable[[str], None] = lambda _: None,
         wanted: Callable[[IndexFile], None] | None = None,
         from_sdist: frozenset[NormalizedName] = frozenset(),
     ) -> None:
         self._upstreams = upstreams
         self._fetcher = fetcher
-        self._log = log
         self._wanted = wanted
         self._from_sdist = from_sdist
         self._lock = threading.Lock()
@@ -89,12 +87,6 @@ class Gateway:
     def index_url(self) -> str:
         """What uv gets as its only index. The token in its path keeps other containers of this machine out."""
         return f"{self._base}/simple/"
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """Why upstreams failed, each reason once, in the order of time."""
-        with self._lock:
-            return tuple(dict.fromkeys(map(str, self._failed.values())))
 
     def failure_behind(self, said: str) -> WheelyardError | None:
         """What made uv say this: the failure of the page or file that it names, or else the last that may pass."""
@@ -153,7 +145,6 @@ class Gateway:
         with self._lock:
             self._failed.pop(path, None)
             self._failed[path] = error
-        self._log(f"gateway: {error}")
 
     def _page(self, project: NormalizedName, form: str) -> _Body:
         with self._lock:
@@ -396,4 +387,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Cache-Control", "max-age=3600")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing: what matters goes through the gateway's log."""
+        """Say nothing: of what is asked here only failures matter, and the gateway keeps them."""

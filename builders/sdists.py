@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeGuard
 
-from packaging.utils import NormalizedName
-
 from builders.archives import Member, broken, check_members, clamped, control_in, opened, path_problem
-from builders.coremetadata import CoreMetadata, parse_metadata
+from builders.coremetadata import parse_metadata
 from builders.filenames import SdistName, parse_sdist_name, same_release
 from builders.tars import read_members
 from builders.zips import read_entries, read_stream, read_text
@@ -26,20 +24,14 @@ _TEXTS = frozenset(("PKG-INFO", "pyproject.toml"))
 class Sdist:
     """What a strict reading of one sdist yields.
 
-    `top` is its one folder; `newest` the newest member's time in seconds, within what a zip can say; `metadata` is
-    PKG-INFO byte for byte, and what it says may be contradicted by the wheel unless its fields are static.
+    `top` is its one folder; `newest` the newest member's time in seconds, within what a zip can say.
     """
 
-    filename: str
-    project: NormalizedName
-    version: str
     top: str
     build_requires: tuple[str, ...]
     build_backend: str
     backend_path: tuple[str, ...]
     newest: int
-    metadata: bytes
-    requires_dist: tuple[str, ...]
 
 
 def read_sdist(path: Path, *, filename: str | None = None) -> Sdist:
@@ -53,12 +45,11 @@ def read_sdist(path: Path, *, filename: str | None = None) -> Sdist:
     check_members(filename, members)
     top = _one_top(filename, members)
     _check_links(filename, members, top)
-    metadata, core = _read_metadata(filename, claim, texts, f"{top}/PKG-INFO")
+    _check_metadata(filename, claim, texts, f"{top}/PKG-INFO")
     requires, backend, backend_path = _read_build_system(filename, members, texts, f"{top}/pyproject.toml")
     return Sdist(
-        filename=filename, project=core.project, version=core.version, top=top, build_requires=requires,
-        build_backend=backend, backend_path=backend_path, newest=clamped(max(member.mtime for member in members)),
-        metadata=metadata, requires_dist=core.requires_dist,
+        top=top, build_requires=requires, build_backend=backend, backend_path=backend_path,
+        newest=clamped(max(member.mtime for member in members)),
     )  # fmt: skip
 
 
@@ -126,14 +117,13 @@ def _link_problem(link: Member, links: set[str], top: str) -> str:
     return ""
 
 
-def _read_metadata(filename: str, claim: SdistName, texts: dict[str, bytes], entry: str) -> tuple[bytes, CoreMetadata]:
+def _check_metadata(filename: str, claim: SdistName, texts: dict[str, bytes], entry: str) -> None:
     """PKG-INFO, which decides between the readings of the file name."""
     if entry not in texts:
         raise broken(filename, "every sdist has this file; it is missing", entry=entry)
     core = parse_metadata(texts[entry], archive=filename, entry=entry)
     if not any(same_release(reading, (core.project, core.version)) for reading in claim.readings):
         raise broken(filename, f"it says {core.project} {core.version}, unlike the file name", entry=entry)
-    return texts[entry], core
 
 
 def _read_build_system(

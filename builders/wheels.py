@@ -1,4 +1,4 @@
-"""The strict reading of one wheel, after fetch, after build, after repair and before publish.
+"""The strict reading of one wheel, after fetch, after build and after repair.
 
     file name ─> zip structure ─> WHEEL, RECORD, METADATA ─> every entry hashed once ─> WheelFile
 
@@ -37,17 +37,14 @@ _EXTENSION = re.compile(r"(?P<name>[^./]+)(?:\.[^./]+)?\.(?:so|pyd)", re.ASCII)
 class WheelFile:
     """What a strict reading of one wheel yields.
 
-    `version` is normalised; `build` is empty when there is none; `tags` are expanded and sorted; `pure` means
-    Root-Is-Purelib and nothing in it that this machine would load (Windows launchers, *.exe, do not count);
-    `metadata` is METADATA byte for byte; `modules` are the names one can import; `binaries` are (entry, machine).
+    `version` is normalised; `tags` are expanded and sorted; `metadata` is METADATA byte for byte; `modules` are the
+    names one can import; `binaries` are (entry, machine).
     """
 
     filename: str
     project: NormalizedName
     version: str
-    build: str
     tags: tuple[str, ...]
-    pure: bool
     metadata: bytes
     requires_python: str | None
     requires_dist: tuple[str, ...]
@@ -75,7 +72,7 @@ def read_wheel(path: Path, *, filename: str | None = None) -> WheelFile:
     with opened(path, filename) as file:
         entries = {entry.name: entry for entry in read_entries(file, filename)}
         info = _find_info(filename, claim, entries)
-        purelib = _read_wheel_info(_said(file, filename, entries, f"{info}/WHEEL"), filename, claim, f"{info}/WHEEL")
+        _check_wheel_info(_said(file, filename, entries, f"{info}/WHEEL"), filename, claim, f"{info}/WHEEL")
         metadata = _said(file, filename, entries, f"{info}/METADATA")
         core = _check_metadata(metadata, filename, claim, f"{info}/METADATA")
         _check_scripts(file, filename, entries.get(f"{info}/entry_points.txt"))
@@ -84,8 +81,7 @@ def read_wheel(path: Path, *, filename: str | None = None) -> WheelFile:
         binaries = _check_content(file, filename, entries, rows, info)
     _check_mislabelled(filename, claim, binaries)
     return WheelFile(
-        filename=filename, project=claim.project, version=claim.version, build=claim.build, tags=claim.tags,
-        pure=purelib and not any(_is_loaded(entry, machine) for entry, machine in binaries),
+        filename=filename, project=claim.project, version=claim.version, tags=claim.tags,
         metadata=metadata, requires_python=core.requires_python, requires_dist=core.requires_dist,
         summary=core.summary, license=core.license, modules=_modules(entries), binaries=binaries,
     )  # fmt: skip
@@ -138,8 +134,8 @@ def _said(file: BinaryIO, filename: str, entries: dict[str, Entry], name: str) -
     return read_text(file, filename, entry)
 
 
-def _read_wheel_info(data: bytes, filename: str, claim: WheelName, entry: str) -> bool:
-    """Whether Root-Is-Purelib, once version, build and tags were found to be those of the file name."""
+def _check_wheel_info(data: bytes, filename: str, claim: WheelName, entry: str) -> None:
+    """Version, build and tags are those of the file name."""
     lines = [line.partition(":") for line in data.decode("utf-8", "replace").splitlines()]
     fields = [(key.strip().lower(), value.strip()) for key, _, value in lines]
     said = {key: value for key, value in fields if key != "tag"}
@@ -151,7 +147,6 @@ def _read_wheel_info(data: bytes, filename: str, claim: WheelName, entry: str) -
         raise broken(filename, f"its tags ({theirs}) are not those of the file name ({ours})", entry=entry)
     if said.get("build") and claim.build and said["build"] != claim.build:
         raise broken(filename, "its build tag is not that of the file name", entry=entry)
-    return said.get("root-is-purelib", "").lower() == "true"
 
 
 def _check_metadata(data: bytes, filename: str, claim: WheelName, entry: str) -> CoreMetadata:

@@ -152,7 +152,7 @@ def test_files_of_a_folder_are_served_the_same_way(tmp_path: Path) -> None:
         assert {span: get(url, Range=span)[::2] for span in spans} == spans
         assert get(url, "HEAD")[1]["content-length"] == "250"
         assert gateway.original(url).url == Url.of_file(tmp_path / "foo-1.0.tar.gz")
-        assert gateway.failures == ()
+        assert gateway.failure_behind(url) is None
 
 
 def test_of_a_project_that_is_built_the_sdist_is_wanted(index: Index, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_metadata_passes_through_when_its_hash_is_right(index: Index, gateway: G
     assert get(url)[::2] == (200, metadata)
     assert [get(url)[0], get(url)[0]] == [424, 424]
     assert index.server.paths.count("/files/foo-1.0-py3-none-any.whl.metadata") == 2
-    assert "expected: sha256" in gateway.failures[0]
+    assert "expected: sha256" in str(gateway.failure_behind(url))
 
 
 def test_the_token_keeps_others_out(index: Index, gateway: Gateway) -> None:
@@ -233,10 +233,10 @@ def test_failures_are_remembered_with_their_reason(index: Index, gateway: Gatewa
     code, _, body = get(f"{gateway.index_url}foo/")
     assert code == 502
     assert b"answers 500" in body
-    assert len(gateway.failures) == 1
-    assert "/simple/foo/: answers 500 (Internal Server Error)" in gateway.failures[0]
+    reason = str(gateway.failure_behind(f"{gateway.index_url}foo/"))
+    assert "/simple/foo/: answers 500 (Internal Server Error)" in reason
     assert get(f"{gateway.index_url}nobody/")[0] == 404
-    assert len(gateway.failures) == 1
+    assert str(gateway.failure_behind(f"{gateway.index_url}nobody/")) == reason  # there is no other
 
 
 REFUSALS = {
@@ -254,7 +254,7 @@ def test_what_trying_again_cannot_mend_is_asked_once(said: str, index: Index, ga
     codes = [get(f"{gateway.index_url}foo/", Accept=kind)[0] for kind in (JSON_TYPE, "text/html", JSON_TYPE)]
     assert codes == [424] * 3
     assert index.server.paths == ["/simple/foo/"]
-    assert [said in failure for failure in gateway.failures] == [True]
+    assert said in str(gateway.failure_behind(f"{gateway.index_url}foo/"))
 
 
 def test_what_may_pass_is_asked_again(index: Index, gateway: Gateway) -> None:
@@ -280,9 +280,10 @@ def test_a_file_that_breaks_off_does_not_look_whole(index: Index, gateway: Gatew
     content = os.urandom(100_000)
     index.add("foo", "foo-1.0.tar.gz", content)
     index.server.behaviours["/files/foo-1.0.tar.gz"] = loopback.cut(content, 50_000)
+    url = gateway.index_url.replace("/simple/", "/files/foo/foo-1.0.tar.gz")
     with pytest.raises(http.client.IncompleteRead):
-        get(gateway.index_url.replace("/simple/", "/files/foo/foo-1.0.tar.gz"))
-    assert "broke off" in gateway.failures[0]
+        get(url)
+    assert "broke off" in str(gateway.failure_behind(url))
 
 
 def test_a_client_that_goes_away_is_no_failure(index: Index, gateway: Gateway) -> None:
@@ -297,7 +298,7 @@ def test_a_client_that_goes_away_is_no_failure(index: Index, gateway: Gateway) -
             assert client.recv(100).startswith(b"HTTP/1.1 200")
     index.add("bar", "bar-1.0.tar.gz")
     assert get(f"{gateway.index_url}bar/")[0] == 200
-    assert gateway.failures == ()
+    assert gateway.failure_behind(path) is None
 
 
 def test_requests_for_one_name_ask_once(index: Index, gateway: Gateway) -> None:
@@ -327,7 +328,7 @@ def test_uv_locks_over_the_gateway(index: Index, gateway: Gateway, tmp_path: Pat
     index.add("my-lib", "my_lib-2.0-py3-none-any.whl", wheel("my-lib", "2.0"))
     index.add("my-lib", "my_lib-3.0-py3-none-any.whl", wheel("my-lib", "3.0"), fields={"yanked": "broken"})
     code, said, text = lock(gateway.index_url, "app\n", tmp_path)
-    assert (code, said, gateway.failures) == (0, "", ())
+    assert (code, said, gateway.failure_behind(said)) == (0, "", None)
     urls = re.findall(r'url = "([^"]+)"', text)
     assert [str(gateway.original(url).url) for url in urls] == [
         f"{index.server.url}files/app-1.0-py3-none-any.whl",
@@ -366,10 +367,9 @@ def test_no_secret_reaches_the_box(index: Index, tmp_path: Path) -> None:
     """The upstream gets its password; pages, lock, messages and failures do not hold it."""
     index.add("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0"))
     secret = index.url.replace("://", f"://user:{CANARY}@")
-    logged: list[str] = []
     fetcher = Fetcher({}, limits=QUICK)
     upstreams = Upstreams([Declared(url=secret)], root=tmp_path, environ={}, fetcher=fetcher)
-    with Gateway(upstreams, fetcher, address="127.0.0.1", log=logged.append) as gateway:
+    with Gateway(upstreams, fetcher, address="127.0.0.1") as gateway:
         code, said, text = lock(gateway.index_url, "app\n", tmp_path)
         index.server.behaviours["/simple/other/"] = loopback.status(401)
         seen = [
@@ -381,15 +381,15 @@ def test_no_secret_reaches_the_box(index: Index, tmp_path: Path) -> None:
                 for kind in (JSON_TYPE, "*/*")
             ),
         ]
+        failure = gateway.failure_behind(f"{gateway.index_url}other/")
         seen += [
-            *logged,
-            *gateway.failures,
+            str(failure),
             repr(upstreams.files(canonicalize_name("app"))),
             str(gateway.original(re.findall(r'url = "([^"]+)"', text)[0])),
         ]
     assert code == 0
     assert all("authorization" in asked.headers for asked in index.server.asked)
-    assert logged
+    assert failure
     assert not [place for place in seen if CANARY in place]
 
 

@@ -50,13 +50,10 @@ def reading(folder: Path, data: bytes, filename: str = made.SDIST_NAME) -> Sdist
 
 def test_a_good_sdist_is_read_whole(tmp_path: Path) -> None:
     """Every field of the reading comes out of the sdist; the newest member gives the time."""
-    sdist = reading(tmp_path, made.sdist_bytes())
-    assert sdist == Sdist(
-        filename=made.SDIST_NAME, project=sdist.project, version="1.0", top=TOP, build_requires=("flit_core>=3.2,<4",),
-        build_backend="flit_core.buildapi", backend_path=(), newest=1_600_000_000, metadata=made.PKG_INFO,
-        requires_dist=("six>=1.10",),
+    assert reading(tmp_path, made.sdist_bytes()) == Sdist(
+        top=TOP, build_requires=("flit_core>=3.2,<4",), build_backend="flit_core.buildapi", backend_path=(),
+        newest=1_600_000_000,
     )  # fmt: skip
-    assert sdist.project == "demo"
 
 
 @pytest.mark.parametrize("case", BAD_SDISTS, ids=lambda case: case.id)
@@ -94,7 +91,7 @@ def test_every_shape_that_projects_ship_is_read(filename: str, pack: object, tmp
     assert callable(pack)
     for format_ in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT):
         data = pack(made.tar_bytes(made.sdist_members(), format=format_))
-        assert reading(tmp_path, data, filename).metadata == made.PKG_INFO
+        assert reading(tmp_path, data, filename).build_requires == ("flit_core>=3.2,<4",)
 
 
 def test_a_zip_is_read(tmp_path: Path) -> None:
@@ -156,23 +153,22 @@ def test_the_build_system_is_read_as_the_standards_say(
 
 
 @pytest.mark.parametrize(
-    ("filename", "name", "version", "reads"),
+    ("filename", "name", "version"),
     [
-        ("PyYAML-5.4.1.tar.gz", "PyYAML", "5.4.1", "pyyaml"),
-        ("Foo.Bar-1.0.tar.gz", "Foo.Bar", "1.0", "foo-bar"),
-        ("foo-bar-baz-1.0.tar.gz", "foo_bar.baz", "1.0", "foo-bar-baz"),
-        ("foo-1.0.0-1.tar.gz", "foo", "1.0.0.post1", "foo"),
-        ("foo-1.0-1.tar.gz", "foo-1.0", "1", "foo-1-0"),
-        ("foo-1.0.tar.gz", "foo", "1.0.0", "foo"),
+        ("PyYAML-5.4.1.tar.gz", "PyYAML", "5.4.1"),
+        ("Foo.Bar-1.0.tar.gz", "Foo.Bar", "1.0"),
+        ("foo-bar-baz-1.0.tar.gz", "foo_bar.baz", "1.0"),
+        ("foo-1.0.0-1.tar.gz", "foo", "1.0.0.post1"),
+        ("foo-1.0-1.tar.gz", "foo-1.0", "1"),
+        ("foo-1.0.tar.gz", "foo", "1.0.0"),
     ],
 )
 def test_pkg_info_decides_between_readings_of_a_file_name(
-    filename: str, name: str, version: str, reads: str, tmp_path: Path
+    filename: str, name: str, version: str, tmp_path: Path
 ) -> None:
     """A dash may belong to the name or to the version; the two must agree in one way."""
     info = f"Metadata-Version: 1.0\nName: {name}\nVersion: {version}\n".encode()
-    sdist = reading(tmp_path, made.sdist_bytes(pkg_info=info), filename)
-    assert (sdist.project, sdist.version) == (reads, version)
+    reading(tmp_path, made.sdist_bytes(pkg_info=info), filename)
 
 
 @pytest.mark.parametrize(
@@ -224,4 +220,4 @@ def test_a_real_sdist_is_read(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "flit_core"]
     subprocess.run([*command, "--dest", str(tmp_path), "flit_core"], check=True)
     sdist = read_sdist(next(tmp_path.glob("*.tar.gz")))
-    assert (sdist.project, sdist.build_requires, sdist.build_backend) == ("flit-core", (), "flit_core.buildapi")
+    assert (sdist.build_requires, sdist.build_backend) == ((), "flit_core.buildapi")
