@@ -33,6 +33,7 @@ class Upstream:
     """One place that sdists and wheels come from: an index (`url`, ending in '/') or a folder (`find_links`).
 
     `find_links` is as written: absolute, or seen from the workspace. `owns` are fnmatch patterns over normalised names.
+    `files_from` are the hosts besides its own that its pages may link to.
     """
 
     url: str | None = None

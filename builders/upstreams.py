@@ -11,7 +11,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
-import re
 import stat
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -34,29 +33,10 @@ from builders.urls import Url
 
 if TYPE_CHECKING:
     from builders.fetch import Fetcher
+    from builders.platforms import Upstream
 
 MACHINE = "machine"
 EXPECTED_AT_ONCE = 4
-
-
-class Upstream(Protocol):
-    """What is needed of an entry under `upstream:` in platforms.yaml; it has a url or a folder."""
-
-    @property
-    def url(self) -> str | None:
-        """The address of a simple index."""
-
-    @property
-    def find_links(self) -> str | None:
-        """A folder of wheels and sdists, relative to the workspace."""
-
-    @property
-    def owns(self) -> tuple[str, ...]:
-        """Patterns of the names that are asked here and nowhere else."""
-
-    @property
-    def files_from(self) -> tuple[str, ...]:
-        """Hosts besides its own that its pages may link to."""
 
 
 class _Source(Protocol):
@@ -140,23 +120,17 @@ class Upstreams:
         return owners or [source for source in self._sources if not source.owns]
 
     def _source(self, upstream: Upstream, root: Path) -> _Source:
-        owns = tuple(sorted(_pattern(text) for text in upstream.owns))
         if upstream.find_links is not None:
-            return _Folder(root / upstream.find_links, upstream.find_links, owns)
+            return _Folder(root / upstream.find_links, upstream.find_links, upstream.owns)
         url = Url.parse(upstream.url or "").folder()
         self.fetcher.credentials.remember(url)
-        return _Index(url, self.fetcher, {}, owns=owns, files_from=upstream.files_from)
+        return _Index(url, self.fetcher, {}, owns=upstream.owns, files_from=upstream.files_from)
 
 
 def is_lasting(error: BaseException) -> bool:
     """Whether asking again would bring the same: all but an attempt that failed for a reason that may pass."""
     failure = error.__context__
     return isinstance(error, WheelyardError) and not (isinstance(failure, Failure) and failure.again)
-
-
-def _pattern(text: str) -> str:
-    """A pattern in the spelling that normalised names have."""
-    return re.sub(r"[-_.]+", "-", text.strip().lower())
 
 
 def with_sdists(project: NormalizedName, files: Sequence[IndexFile]) -> tuple[IndexFile, ...]:
@@ -206,7 +180,7 @@ class _Index:
         self._url = url
         self._fetcher = fetcher
         self._environ = environ
-        self._files_from = frozenset(site.lower() for site in files_from)
+        self._files_from = frozenset(files_from)
         self._declared = url is not None
         self._lock = threading.Lock()
 

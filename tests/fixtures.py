@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from builders.gateway import Gateway
+from builders.platforms import Upstream
 from tests import loopback, proof
 from tests.browser import Browser, browser
 from tests.conftest import Bench
 from tests.index_makers import Shelves
 from tests.loopback import Index
 from tests.people_makers import small_mirror
-from tests.upstream_makers import Declared, open_gateway
+from tests.upstream_makers import open_gateway
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def index() -> Iterator[Index]:
 @pytest.fixture
 def gateway(index: Index, tmp_path: Path) -> Iterator[Gateway]:
     """The gateway to that index alone."""
-    with open_gateway(tmp_path, Declared(url=index.url)) as gateway:
+    with open_gateway(tmp_path, Upstream(url=index.url)) as gateway:
         yield gateway
 
 

@@ -22,12 +22,13 @@ from builders.fetch import Fetcher
 from builders.gateway import Gateway
 from builders.machine_index import machine_index
 from builders.pages import JSON_TYPE
+from builders.platforms import Upstream
 from builders.upstreams import Upstreams
 from builders.urls import Url
 from tests import loopback
 from tests.archive_makers import wheel_bytes
 from tests.loopback import Index
-from tests.upstream_makers import QUICK, Declared, open_gateway
+from tests.upstream_makers import QUICK, open_gateway
 
 CANARY = "k4naRy-s3cret"
 
@@ -138,7 +139,7 @@ def test_files_of_a_folder_are_served_the_same_way(tmp_path: Path) -> None:
     (tmp_path / "foo-1.0.tar.gz").write_bytes(content)
     with (
         loopback.serving() as empty,
-        open_gateway(tmp_path, Declared(find_links="."), Declared(url=empty.url)) as gateway,
+        open_gateway(tmp_path, Upstream(find_links="."), Upstream(url=empty.url)) as gateway,
     ):
         url = gateway.index_url.replace("/simple/", "/files/foo/foo-1.0.tar.gz")
         assert get(url)[2] == content
@@ -162,7 +163,7 @@ def test_of_a_project_that_is_built_the_sdist_is_wanted(index: Index, tmp_path: 
         index.add(name[:3], name)
     wanted: list[str] = []
     fetcher = Fetcher({}, limits=QUICK)
-    upstreams = Upstreams((Declared(url=index.url),), root=tmp_path, environ={}, fetcher=fetcher)
+    upstreams = Upstreams((Upstream(url=index.url),), root=tmp_path, environ={}, fetcher=fetcher)
     built = frozenset({canonicalize_name("foo")})
     with Gateway(
         upstreams, fetcher, address="127.0.0.1", wanted=lambda file: wanted.append(file.filename), from_sdist=built
@@ -355,7 +356,7 @@ def test_uv_gets_no_confused_dependency(index: Index, tmp_path: Path) -> None:
         internal.add("acme-core", "acme_core-1.0-py3-none-any.whl", wheel("acme-core", "1.0", "numpy"))
         index.add("acme-core", "acme_core-99.0-py3-none-any.whl", wheel("acme-core", "99.0"))
         index.add("numpy", "numpy-2.0-py3-none-any.whl", wheel("numpy", "2.0"))
-        with open_gateway(tmp_path, Declared(url=index.url), Declared(url=internal.url, owns=("acme-*",))) as gateway:
+        with open_gateway(tmp_path, Upstream(url=index.url), Upstream(url=internal.url, owns=("acme-*",))) as gateway:
             code, said, text = lock(gateway.index_url, "acme-core\n", tmp_path)
     assert (code, said) == (0, "")
     assert re.findall(r'version = "([^"]+)"', text)[-2:] == ["1.0", "2.0"]
@@ -368,7 +369,7 @@ def test_no_secret_reaches_the_box(index: Index, tmp_path: Path) -> None:
     index.add("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0"))
     secret = index.url.replace("://", f"://user:{CANARY}@")
     fetcher = Fetcher({}, limits=QUICK)
-    upstreams = Upstreams([Declared(url=secret)], root=tmp_path, environ={}, fetcher=fetcher)
+    upstreams = Upstreams([Upstream(url=secret)], root=tmp_path, environ={}, fetcher=fetcher)
     with Gateway(upstreams, fetcher, address="127.0.0.1") as gateway:
         code, said, text = lock(gateway.index_url, "app\n", tmp_path)
         index.server.behaviours["/simple/other/"] = loopback.status(401)

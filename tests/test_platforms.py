@@ -22,7 +22,7 @@ publish:
   url: http://mirror.lan/pypi
 upstream:
   - url: https://index.example/simple
-    files-from: [files.index.example]
+    files-from: [Files.Index.Example]
   - url: https://git.example/simple/
     owns: ["Acme_*"]
   - find-links: vendor/

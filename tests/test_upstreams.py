@@ -17,10 +17,11 @@ from builders.errors import UpstreamError
 from builders.fetch import Fetcher
 from builders.machine_index import machine_index
 from builders.pages import IndexFile
+from builders.platforms import Upstream
 from builders.upstreams import Upstreams
 from tests import loopback
 from tests.loopback import Index
-from tests.upstream_makers import QUICK, Declared
+from tests.upstream_makers import QUICK
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def internal() -> Iterator[Index]:
         yield Index(server=server)
 
 
-def ask(root: Path, *upstreams: Declared, environ: dict[str, str] | None = None) -> Upstreams:
+def ask(root: Path, *upstreams: Upstream, environ: dict[str, str] | None = None) -> Upstreams:
     environ = environ or {}
     return Upstreams(upstreams, root=root, environ=environ, fetcher=Fetcher(environ, limits=QUICK))
 
@@ -50,7 +51,7 @@ def test_an_owned_name_is_asked_of_its_owner_alone(public: Index, internal: Inde
     public.add("numpy", "numpy-1.0.tar.gz")
     internal.add("acme-core", "acme_core-1.0-py3-none-any.whl")
     internal.add("numpy", "numpy-66.0.tar.gz")
-    upstreams = ask(tmp_path, Declared(url=public.url), Declared(url=internal.url, owns=("acme-*", "Other.Name")))
+    upstreams = ask(tmp_path, Upstream(url=public.url), Upstream(url=internal.url, owns=("acme-*", "other-name")))
     assert names(upstreams.files(canonicalize_name("Acme_Core"))) == ["acme_core-1.0-py3-none-any.whl"]
     assert names(upstreams.files(canonicalize_name("numpy"))) == ["numpy-1.0.tar.gz"]
     assert upstreams.files(canonicalize_name("acme-unknown")) == ()
@@ -64,7 +65,7 @@ def test_the_first_that_has_a_project_wins(public: Index, internal: Index, tmp_p
     internal.add("foo", "foo-1.0.tar.gz")
     public.add("foo", "foo-2.0.tar.gz")
     public.add("bar", "bar-2.0.tar.gz")
-    upstreams = ask(tmp_path, Declared(url=internal.url), Declared(url=public.url))
+    upstreams = ask(tmp_path, Upstream(url=internal.url), Upstream(url=public.url))
     for _ in range(2):
         assert names(upstreams.files(canonicalize_name("foo"))) == ["foo-1.0.tar.gz"]
         assert names(upstreams.files(canonicalize_name("bar"))) == ["bar-2.0.tar.gz"]
@@ -78,7 +79,7 @@ def test_an_upstream_that_fails_is_not_passed_over(code: int, public: Index, int
     """Going on to the next would let a public index answer for a private name while the private one is down."""
     internal.server.behaviours["/simple/foo/"] = loopback.status(code)
     public.add("foo", "foo-99.0.tar.gz")
-    upstreams = ask(tmp_path, Declared(url=internal.url), Declared(url=public.url))
+    upstreams = ask(tmp_path, Upstream(url=internal.url), Upstream(url=public.url))
     with pytest.raises(UpstreamError, match=str(code)):
         upstreams.files(canonicalize_name("foo"))
     assert public.server.asked == []
@@ -95,7 +96,7 @@ def test_an_empty_page_is_no_project(public: Index, internal: Index, tmp_path: P
     """Some servers answer 200 and no links for names that they do not know."""
     internal.server.behaviours["/simple/foo/"] = loopback.body(b"<!DOCTYPE html><h1>Links for foo</h1>")
     public.add("foo", "foo-2.0.tar.gz")
-    upstreams = ask(tmp_path, Declared(url=internal.url), Declared(url=public.url))
+    upstreams = ask(tmp_path, Upstream(url=internal.url), Upstream(url=public.url))
     assert names(upstreams.files(canonicalize_name("foo"))) == ["foo-2.0.tar.gz"]
 
 
@@ -112,7 +113,7 @@ def test_a_login_page_is_a_failure(page: bytes, said: str, public: Index, intern
     internal.server.behaviours["/simple/foo/"] = loopback.body(page)
     public.add("foo", "foo-99.0.tar.gz")
     with pytest.raises(UpstreamError) as caught:
-        ask(tmp_path, Declared(url=internal.url), Declared(url=public.url)).files(canonicalize_name("foo"))
+        ask(tmp_path, Upstream(url=internal.url), Upstream(url=public.url)).files(canonicalize_name("foo"))
     assert f"{internal.url}foo/ {said}: a login page?\n  Open it in a browser" in str(caught.value)
     assert public.server.asked == []
 
@@ -122,9 +123,9 @@ def test_files_elsewhere_need_files_from(public: Index, internal: Index, tmp_pat
     link = f"{public.server.url}files/foo-1.0.tar.gz"
     internal.server.behaviours["/simple/foo/"] = loopback.body(f'<a href="{link}">foo-1.0.tar.gz</a>'.encode())
     with pytest.raises(UpstreamError) as caught:
-        ask(tmp_path, Declared(url=internal.url)).files(canonicalize_name("foo"))
+        ask(tmp_path, Upstream(url=internal.url)).files(canonicalize_name("foo"))
     assert f"files-from: [{public.server.site}]" in str(caught.value)
-    upstreams = ask(tmp_path, Declared(url=internal.url, files_from=(public.server.site,)))
+    upstreams = ask(tmp_path, Upstream(url=internal.url, files_from=(public.server.site,)))
     assert str(upstreams.files(canonicalize_name("foo"))[0].url) == link
     assert public.server.asked == []
 
@@ -136,7 +137,7 @@ def test_what_has_no_host_is_not_proposed_for_files_from(internal: Index, tmp_pa
     for page, hint in ((base + link, "ask whoever runs it"), (base + link + other, "files-from: [files.example]")):
         internal.server.behaviours["/simple/foo/"] = loopback.body(page.encode())
         with pytest.raises(UpstreamError, match="has all its files at file:") as caught:
-            ask(tmp_path, Declared(url=internal.url)).files(canonicalize_name("foo"))
+            ask(tmp_path, Upstream(url=internal.url)).files(canonicalize_name("foo"))
         assert hint in caught.value.hint
         assert "files-from: [file:" not in caught.value.hint
 
@@ -146,8 +147,8 @@ def test_a_page_may_not_move_to_another_host(public: Index, internal: Index, tmp
     public.add("foo", "foo-1.0.tar.gz")
     internal.server.behaviours["/simple/foo/"] = loopback.status(301, location=f"{public.url}foo/")
     with pytest.raises(UpstreamError, match="is answered from"):
-        ask(tmp_path, Declared(url=internal.url)).files(canonicalize_name("foo"))
-    upstreams = ask(tmp_path, Declared(url=internal.url, files_from=(public.server.site,)))
+        ask(tmp_path, Upstream(url=internal.url)).files(canonicalize_name("foo"))
+    upstreams = ask(tmp_path, Upstream(url=internal.url, files_from=(public.server.site,)))
     assert names(upstreams.files(canonicalize_name("foo"))) == ["foo-1.0.tar.gz"]
 
 
@@ -160,13 +161,13 @@ def test_a_folder_is_an_upstream(public: Index, tmp_path: Path) -> None:
     (vendor / "foo_bar-3.0.zip").mkdir()
     os.mkfifo(vendor / "foo_bar-4.0.zip")
     (vendor / "notes.txt").write_text("x")
-    upstreams = ask(tmp_path, Declared(find_links="vendor/"), Declared(url=public.url))
+    upstreams = ask(tmp_path, Upstream(find_links="vendor/"), Upstream(url=public.url))
     (file,) = upstreams.files(canonicalize_name("foo-bar"))
     assert (file.filename, file.sha256, file.size) == ("Foo_Bar-1.0.tar.gz", hashlib.sha256(b"sdist").hexdigest(), 5)
     assert file.url.local_path() == vendor / "Foo_Bar-1.0.tar.gz"
     assert public.server.asked == []
     with pytest.raises(UpstreamError, match="none"):
-        ask(tmp_path, Declared(find_links="none")).files(canonicalize_name("foo"))
+        ask(tmp_path, Upstream(find_links="none")).files(canonicalize_name("foo"))
 
 
 def test_without_an_index_the_machines_own_comes_last(public: Index, tmp_path: Path) -> None:
@@ -174,7 +175,7 @@ def test_without_an_index_the_machines_own_comes_last(public: Index, tmp_path: P
     (tmp_path / "foo-1.0.tar.gz").write_bytes(b"sdist")
     public.add("bar", "bar-1.0.tar.gz")
     environ = {"PIP_INDEX_URL": public.url.replace("://", "://user:pw@")}
-    upstreams = ask(tmp_path, Declared(find_links="."), environ=environ)
+    upstreams = ask(tmp_path, Upstream(find_links="."), environ=environ)
     assert names(upstreams.files(canonicalize_name("foo"))) == ["foo-1.0.tar.gz"]
     assert names(upstreams.files(canonicalize_name("bar"))) == ["bar-1.0.tar.gz"]
     assert "authorization" in public.server.asked[0].headers
@@ -191,7 +192,7 @@ def test_many_threads_share_one_answer(public: Index, tmp_path: Path) -> None:
         answer(handler)
 
     public.server.behaviours["/simple/foo/"] = held
-    upstreams = ask(tmp_path, Declared(url=public.url))
+    upstreams = ask(tmp_path, Upstream(url=public.url))
     seen: list[list[str]] = []
     threads = [
         threading.Thread(target=lambda: seen.append(names(upstreams.files(canonicalize_name("foo"))))) for _ in range(8)
@@ -209,7 +210,7 @@ def test_what_is_expected_is_asked_once_even_where_it_is_refused(public: Index, 
     """Asking ahead saves the wait, not the error: whoever needs the page hears why it cannot be had."""
     public.add("foo", "foo-1.0.tar.gz")
     public.server.behaviours["/simple/bad/"] = loopback.status(403)
-    upstreams = ask(tmp_path, Declared(url=public.url))
+    upstreams = ask(tmp_path, Upstream(url=public.url))
     upstreams.expect([canonicalize_name("foo"), canonicalize_name("bad"), canonicalize_name("foo")])
     deadline = time.monotonic() + 10
     while len(public.server.asked) < 2 and time.monotonic() < deadline:
@@ -224,8 +225,8 @@ def test_what_is_expected_is_asked_once_even_where_it_is_refused(public: Index, 
 def test_identity_is_stable_and_tells_no_secret(tmp_path: Path) -> None:
     """It goes into digests that are committed; making it starts nothing and asks nobody."""
     declared = (
-        Declared(url="https://user:canary@index.example/simple", owns=("b-*", "a_*"), files_from=("files.example",)),
-        Declared(find_links="vendor/"),
+        Upstream(url="https://user:canary@index.example/simple", owns=("b-*", "a-*"), files_from=("files.example",)),
+        Upstream(find_links="vendor/"),
     )
     expected = "index https://***@index.example/simple/ owns=a-*,b-* files-from=files.example\nfolder vendor/"
     assert ask(tmp_path, *declared).identity() == expected
