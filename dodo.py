@@ -123,7 +123,7 @@ for _platform in WORKSPACE.platforms:
 def task_platforms() -> Iterator[Task]:
     """Bring a platform to the end, its part of the tree included"""
     for platform in WORKSPACE.platforms:
-        current = RUN.is_complete(platform) and TREE.is_current()
+        current = RUN.is_complete(platform) and PUBLICATION.is_current()
         wheels = [f"_wheels:{platform.name}"]
         yield _task(complete, platform, name=platform.name, task_dep=wheels, uptodate=[current])
 
@@ -132,7 +132,7 @@ def task_platforms() -> Iterator[Task]:
 @bridge.loading
 def task_index() -> Iterator[Task]:
     """Bring public/ up to what is complete, whatever became of the rest"""
-    yield _task(TREE.publish, basename="_tree", uptodate=[TREE.is_current()])
+    yield _task(PUBLICATION.publish, basename="_tree", uptodate=[PUBLICATION.is_current()])
     yield {"basename": "index", "actions": None, "task_dep": ["_tree"]}
 
 
@@ -174,13 +174,13 @@ def begin(selected: frozenset[str]) -> None:
     YARD.goes_on = any(name.partition(":")[0] == "platforms" for name in selected)
     names = {one.name for one in WORKSPACE.platforms}
     named = {name.partition(":")[2] for name in selected if name.startswith("platforms:")}
-    TREE.expected = frozenset(names if selected & {"platforms", "index"} else named)
+    PUBLICATION.expected = frozenset(names if selected & {"platforms", "index"} else named)
 
 
 def complete(platform: Platform) -> None:
     """A platform has all its wheels: the tree gets them."""
     RUN.complete(platform)
-    TREE.publish(may_wait=True)
+    PUBLICATION.publish(may_wait=True)
 
 
 def upgrade(package: list[str]) -> None:
@@ -202,12 +202,13 @@ def verify() -> None:
         return
     damages = list(YARD.store.damaged())
     findings = [*(damage.text for damage in damages), *generations.unreadable(YARD), *verify_tree(PUBLIC)]
+    findings += PUBLICATION.findings()
     for damage in damages:
         if not any(YARD.store.mend(damage.sha256, path) for path in _copies(damage)):
             YARD.store.discard(damage)
     findings += generations.let_go(YARD)
     if findings:
-        TREE.distrust()
+        PUBLICATION.distrust()
         number = counted(len(findings), "finding")
         raise StoreError("\n".join(findings), hint=f"{number}; run doit to make again what is named")
     _answer("verified every blob of the store, and every page, link and file of public/")
@@ -215,10 +216,12 @@ def verify() -> None:
 
 def _copies(damage: Damage) -> Iterator[Path]:
     """Where public/ may have the same bytes; on another disk, or changed in one place alone, they may be whole."""
+    from index.names import pool_path
+
     for fingerprint in damage.fingerprints if damage.sha256 else ():
         record = YARD.store.record(fingerprint)
         if record:
-            wheel = PUBLIC / "files" / record.sha256[:2] / record.sha256 / record.filename
+            wheel = PUBLIC / pool_path(record)
             yield wheel if damage.sha256 == record.sha256 else wheel.with_name(f"{wheel.name}.metadata")
 
 
@@ -243,7 +246,7 @@ def show_generations() -> None:
 
 def rollback(to: int | None) -> None:
     """The tree as it was; the next doit goes forward again, unless requirements and locks went back as well."""
-    with TREE.taking_away():
+    with PUBLICATION.taking_away():
         one = generations.roll_back(YARD, to)
     _answer(f"public/ is generation {one.like or one.number} again")
 
@@ -251,21 +254,21 @@ def rollback(to: int | None) -> None:
 def prune(keep: int, dry_run: bool) -> None:
     """Pages and files of the tree first, then the store."""
     pruned = generations.what_to_prune(YARD, keep=keep)
-    unknown = TREE.unknown(pipeline.all_completed(YARD))
+    unknown = PUBLICATION.strangers(pipeline.all_completed(YARD))
     if missing := [one.name for one in WORKSPACE.platforms if one.name in unknown]:
-        raise _unknown(missing)
+        raise _strangers(missing)
     verb = "would remove" if dry_run else "removed"
     for line in (*(f"platform {name}  this workspace does not know it" for name in unknown), *pruned.lines):
         _answer(f"{verb}  {line}")
     if not dry_run:
-        with TREE.taking_away():
+        with PUBLICATION.taking_away():
             generations.forget(YARD, pruned)
         generations.remove(YARD, pruned)
     wheels, files = counted(len(pruned.fingerprints), "wheel"), counted(len(pruned.blobs), "file")
     _answer(f"{verb} {wheels}, {files}, {pruned.bytes} bytes")
 
 
-class Tree:
+class Publication:
     """public/, made from what is complete: here builders' records become index's wheels."""
 
     def __init__(self) -> None:
@@ -278,24 +281,38 @@ class Tree:
     def is_current(self) -> bool:
         """Whether public/ is what was last published, and that was all that is complete."""
         try:
-            return self._is(pipeline.all_completed(YARD))
+            return self._is_as_left(pipeline.all_completed(YARD))
         except StoreError:  # what is complete cannot be read: who publishes says so
             return False
 
-    def _is(self, completed: Sequence[pipeline.Completed]) -> bool:
+    def _is_as_left(self, completed: Sequence[pipeline.Completed]) -> bool:
         from index.publish import is_current
 
-        try:
-            kept = json.loads(self._kept.read_bytes())
-            state, manifest = kept["state"], kept["manifest"]
-        except (OSError, *UNLIKE):
-            return False
+        state, manifest = self._last()
         pages = [PUBLIC / folder / "simple" / "index.html" for folder in ("", *(one.name for one in completed))]
         return bool(
             state == _state(completed) and is_current(PUBLIC, manifest) and all(page.is_file() for page in pages)
         )
 
-    def unknown(self, completed: Sequence[pipeline.Completed]) -> list[str]:
+    def _last(self) -> tuple[str, str]:
+        """What the last publication was made from, and the hash of its manifest; "" where that is not known."""
+        try:
+            kept = json.loads(self._kept.read_bytes())
+            return str(kept["state"]), str(kept["manifest"])
+        except (OSError, *UNLIKE):
+            return "", ""
+
+    def findings(self) -> list[str]:
+        """What nobody else can tell: that all is as a manifest says which is not the one that was published."""
+        from index.publish import is_current
+        from index.verify import MANIFEST, interrupted
+
+        _, manifest = self._last()
+        is_there = (PUBLIC / MANIFEST).is_file() and not interrupted(PUBLIC)
+        is_another = is_there and manifest and not is_current(PUBLIC, manifest)
+        return [f"{MANIFEST}: is not the one that was published last"] if is_another else []
+
+    def strangers(self, completed: Sequence[pipeline.Completed]) -> list[str]:
         """Platforms that were published, and of which the workspace has no word: it was lost, or is another one."""
         names = {path.parents[1].name for path in PUBLIC.glob("*/simple/index.html")}
         names -= {"simple", *(one.name for one in completed)}
@@ -326,16 +343,16 @@ class Tree:
 
         with YARD.alone("publish"):
             completed, take_away = pipeline.all_completed(YARD), self._taking_away.exists()
-            if not (PUBLIC.exists() or completed) or (self._is(completed) and not take_away):
+            if not (PUBLIC.exists() or completed) or (self._is_as_left(completed) and not take_away):
                 return
-            unknown = [] if take_away else self.unknown(completed)
+            unknown = [] if take_away else self.strangers(completed)
             if unknown and may_wait and self.expected.issuperset(unknown):
                 return
             if unknown and RUN.skipped.keys() >= set(unknown):
                 YARD.progress.note("public", f"stays as it is: it has {', '.join(unknown)}, which was skipped")
                 return
             if unknown:
-                raise _unknown(unknown)
+                raise _strangers(unknown)
             with YARD.progress.during("public", "PUBLISH"):
                 try:
                     self._bring_up(completed)
@@ -362,7 +379,7 @@ class Tree:
         self._taking_away.unlink(missing_ok=True)
 
 
-def _unknown(names: Sequence[str]) -> PublishError:
+def _strangers(names: Sequence[str]) -> PublishError:
     return PublishError(
         f"public/ has {', '.join(names)}, of which this workspace knows nothing: was .wheelyard/ removed?",
         hint="public/ stays as it is until `doit` has made again what platforms.yaml names. What cannot be made again: "
@@ -405,14 +422,14 @@ def _published(
     )
 
 
-TREE = Tree()
+PUBLICATION = Publication()
 
 
 def summary(end: RunEnd) -> Summary | None:
     """The run's last words, where a verb of its own has not said them."""
     if RUN.answered and not end.failed:
         return None
-    return report.summary(YARD, RUN, end, decisions=TREE.decisions)
+    return report.summary(YARD, RUN, end, decisions=PUBLICATION.decisions)
 
 
 REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root, begin=begin)

@@ -22,7 +22,7 @@ from index.publish import publish
 from index.tree import tree
 from index.verify import verify
 from tests.conftest import CHECKOUT, Bench, Ran
-from tests.disk import on_disk, snapshot
+from tests.disk import on_disk, sha256_of, snapshot
 from tests.index_makers import Shelves, platform, served
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused
@@ -88,6 +88,23 @@ def test_what_verify_names_is_made_again(mine: Bench) -> None:
     assert snapshot(public) == before
     assert_whole(mine)
     assert "nothing to do" in done(mine.doit()).text
+
+
+def test_a_manifest_that_was_made_to_agree(mine: Bench) -> None:
+    """A page and what the manifest says of it, changed together: this workspace knows which manifest it wrote."""
+    public = mine.root / "public"
+    done(mine.doit())
+    before = snapshot(public)
+    style, manifest = public / "about" / "people.css", public / "manifest.json"
+    said = json.loads(manifest.read_bytes())
+    style.write_text("@import 'evil.css';")
+    said["paths"]["about/people.css"] = {"size": style.stat().st_size, "sha256": sha256_of(style)}
+    manifest.write_text(json.dumps(said))
+    told = mine.doit("verify")
+    assert told.code != 0
+    assert "manifest.json: is not the one that was published last" in told.text
+    done(mine.doit())
+    assert snapshot(public) == before
 
 
 @pytest.mark.parametrize("way", ["record", "no record", "blob"])
