@@ -21,6 +21,7 @@ from typing import BinaryIO, TypeVar
 
 from builders.connections import CHUNK, MEBIBYTE, Answer, Connections, Failure, Limits
 from builders.errors import FetchError, StoreError, UpstreamError
+from builders.store import opened_plainly, sync_folder
 from builders.urls import Credentials, Url
 
 __all__ = ["Answer", "Fetched", "Fetcher", "Limits", "Page"]
@@ -244,24 +245,20 @@ class _Part:
         stream.flush()
         os.fsync(stream.fileno())
         self.path.replace(self.destination)
-        folder = os.open(self.destination.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.destination.parent)
         return Fetched(sha256=actual, size=self.have)
 
     def copy(self, url: Url) -> Fetched:
         """The same for a file of this machine: opened without following a link, copied, checked."""
         self.discard()
         try:
-            source = os.open(url.local_path(), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            source = opened_plainly(url.local_path())
         except OSError as error:
             raise Failure(f"cannot be read: {error.strerror}", again=False) from None
-        with os.fdopen(source, "rb") as stream, self.opened() as copy:
-            if not stat.S_ISREG(os.fstat(source).st_mode):
-                raise Failure("is not a regular file", again=False)
-            while chunk := stream.read(CHUNK):
+        if source is None:
+            raise Failure("is not a regular file", again=False)
+        with source, self.opened() as copy:
+            while chunk := source.read(CHUNK):
                 self.add(chunk, copy)
             return self.finish(copy)
 

@@ -30,6 +30,7 @@ from builders.connections import CHUNK
 from builders.errors import UpstreamError, WheelyardError
 from builders.fetch import Fetcher
 from builders.pages import HTML_TYPE, JSON_TYPE, IndexFile
+from builders.store import opened_plainly
 from builders.upstreams import Upstreams, is_lasting, sdist_of, with_sdists
 from builders.urls import Url
 
@@ -270,11 +271,13 @@ def _anchor(project: str, file: IndexFile) -> str:
 def _local(path: Path, byte_range: str | None) -> Iterator[tuple[int, dict[str, str], Iterator[bytes]]]:
     """A file of a find-links folder, served as a web server would."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        stream = opened_plainly(path)
     except OSError as error:
         raise UpstreamError(f"{path} cannot be read: {error.strerror}") from None
-    with os.fdopen(descriptor, "rb") as stream:
-        size = os.fstat(descriptor).st_size
+    if stream is None:
+        raise UpstreamError(f"{path} is not a regular file any more")
+    with stream:
+        size = os.fstat(stream.fileno()).st_size
         start, end = _span(byte_range, size)
         left = max(0, end - start)
         headers = {"accept-ranges": "bytes", "content-length": str(left)}

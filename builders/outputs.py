@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from builders.errors import BuildError
+from builders.store import opened_plainly
 
 MOST_FILES = 2_000
 MOST_BYTES = 8 * 1024**3
@@ -66,11 +67,11 @@ def receive_folder(folder: Path, out: Path) -> None:
     """The same from a folder of this machine; no link is followed."""
     budget = _Budget()
     for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names, never resolved paths
-        handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK) if _plain(folder / name) else -1
-        if handle < 0:
+        source = opened_plainly(folder / name) if _plain(folder / name) else None
+        if source is None:
             raise BuildError(f"the build left {name!r} in its output, which is not a regular file")
-        with os.fdopen(handle, "rb") as source:
-            _keep(source, out, name, os.fstat(handle).st_size, budget)
+        with source:
+            _keep(source, out, name, os.fstat(source.fileno()).st_size, budget)
 
 
 def _plain(path: Path) -> bool:

@@ -12,9 +12,11 @@ import contextlib
 import hashlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -125,7 +127,7 @@ class Store:
         path.chmod(0o444)
         place = self._place(sha256)
         path.replace(place)
-        _sync_folder(place.parent)
+        sync_folder(place.parent)
 
     def finished(self) -> frozenset[str]:
         """The fingerprints of all records."""
@@ -281,6 +283,15 @@ def _is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
 
 
+def opened_plainly(path: Path) -> BufferedReader | None:
+    """A file open for reading, no link followed and no writer waited for; None for what is no regular one. OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
+    return os.fdopen(handle, "rb")
+
+
 def hash_file(path: Path) -> str:
     """The sha256 of a file's bytes."""
     with path.open("rb") as stream:
@@ -301,10 +312,11 @@ def write_file(path: Path, content: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """What was renamed into it stays there, whatever happens."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

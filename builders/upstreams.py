@@ -11,7 +11,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
-import stat
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -29,6 +28,7 @@ from builders.errors import ArchiveError, UpstreamError, WheelyardError
 from builders.filenames import parse_sdist_name
 from builders.machine_index import machine_index
 from builders.pages import ACCEPT, IndexFile, LinkRule, Listing, parse_page, projects_of
+from builders.store import opened_plainly
 from builders.urls import Url
 
 if TYPE_CHECKING:
@@ -265,11 +265,12 @@ class _Folder:
     def _file(self, name: str) -> IndexFile:
         path = self._folder.resolve() / name
         try:
-            with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
+            stream = opened_plainly(path)
+            if stream is None:
+                raise UpstreamError(f"{path} is not a regular file any more")
+            with stream:
                 status = os.fstat(stream.fileno())
                 key = (str(path), status.st_mtime_ns, status.st_size, status.st_ino)
-                if not stat.S_ISREG(status.st_mode):
-                    raise UpstreamError(f"{path} is not a regular file any more")
                 if key not in self._hashes:
                     self._hashes[key] = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:

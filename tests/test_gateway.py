@@ -154,6 +154,9 @@ def test_files_of_a_folder_are_served_the_same_way(tmp_path: Path) -> None:
         assert get(url, "HEAD")[1]["content-length"] == "250"
         assert gateway.original(url).url == Url.of_file(tmp_path / "foo-1.0.tar.gz")
         assert gateway.failure_behind(url) is None
+        (tmp_path / "foo-1.0.tar.gz").unlink()
+        os.mkfifo(tmp_path / "foo-1.0.tar.gz")
+        assert b"foo-1.0.tar.gz is not a regular file any more" in get(url)[2]
 
 
 def test_of_a_project_that_is_built_the_sdist_is_wanted(index: Index, tmp_path: Path) -> None:
