@@ -96,10 +96,12 @@ def _from_uv(path: Path) -> str:
 
 
 def _built_in(environ: Mapping[str, str]) -> Url:
+    from builders.uv_program import uv_for_host
+
     bare = {name: environ[name] for name in ("PATH", "HOME", "SYSTEMROOT") if name in environ} | {"COLUMNS": "400"}
     tries: tuple[Callable[[], list[str]], ...] = (
         lambda: [sys.executable, "-I", "-c", _ASK_PIP],
-        lambda: [_uv(), "pip", "compile", "--help", "--no-config"],
+        lambda: [str(uv_for_host()), "pip", "compile", "--help", "--no-config"],
     )
     for argv in tries:
         try:
@@ -113,9 +115,3 @@ def _built_in(environ: Mapping[str, str]) -> Url:
         "no package index is known on this machine",
         hint="Name one under `upstream:` in platforms.yaml, or set PIP_INDEX_URL.",
     )
-
-
-def _uv() -> str:
-    from uv import find_uv_bin
-
-    return find_uv_bin()

@@ -298,7 +298,7 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_file(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Write beside, fsync, rename: a reader sees the old bytes or the new, whatever happens."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
@@ -306,7 +306,7 @@ def write_file(path: Path, content: bytes) -> None:
         with os.fdopen(handle, "wb") as target:
             target.write(content)
             target.flush()
-            os.fchmod(target.fileno(), 0o644)
+            os.fchmod(target.fileno(), mode)
             os.fsync(target.fileno())
         Path(name).replace(path)
     except BaseException:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import threading
 import zipfile
@@ -14,6 +13,7 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import UpstreamError
 from builders.pages import IndexFile
+from builders.store import write_file
 from builders.wheels import read_wheel
 
 _FINDING = threading.Lock()  # sysconfig, which is asked, answers wrongly where two threads ask it first
@@ -51,15 +51,11 @@ def uv_for_image(
         path = Path(scratch, wheel)
         fetch(found[0], path)
         read_wheel(path)
-        _take_program(path, Path(scratch, "uv"))
-        Path(scratch, "uv").replace(program)
+        write_file(program, _program_in(path), mode=0o755)
     return program
 
 
-def _take_program(wheel: Path, target: Path) -> None:
+def _program_in(wheel: Path) -> bytes:
     with zipfile.ZipFile(wheel) as archive:
         scripts = [name for name in archive.namelist() if name.endswith(".data/scripts/uv")]
-        target.write_bytes(archive.read(scripts[0]))
-    target.chmod(0o755)
-    with target.open("rb") as stream:
-        os.fsync(stream.fileno())
+        return archive.read(scripts[0])

@@ -177,9 +177,7 @@ class Yard:
 
         if settings and settings.pre_command:
             self.progress.note(settings.project, f"pre-command of {settings.project} does not run on a host platform")
-        with self.alone("uv"):  # finding it asks sysconfig, whose first answers to several threads at once may be wrong
-            uv = uv_for_host()
-        host = HostExecutor(python, uv, self.folder / "work")
+        host = HostExecutor(python, uv_for_host(), self.folder / "work")
         self._running.callback(host.stop)
         return host
 
