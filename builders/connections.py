@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from builders.certificates import ca_bundle
+from builders.credentials import Credentials
 from builders.errors import UpstreamError
-from builders.urls import Credentials, Url
+from builders.urls import Url
 
 if TYPE_CHECKING:
     from urllib3 import BaseHTTPResponse, PoolManager

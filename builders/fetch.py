@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from builders.connections import CHUNK, MEBIBYTE, Answer, Connections, Failure, Limits
+from builders.credentials import Credentials
 from builders.errors import FetchError, StoreError, UpstreamError
 from builders.store import opened_plainly, sync_folder
-from builders.urls import Credentials, Url
+from builders.urls import Url
 
 __all__ = ["Answer", "Fetched", "Fetcher", "Limits", "Page"]
 _GONE = frozenset({404, 410})
