@@ -14,8 +14,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from builders import commands
 from builders.certificates import ca_bundle
 from builders.diagnose import diagnose
@@ -23,6 +21,7 @@ from builders.environments import environment_inputs
 from builders.errors import BuildError, WheelyardError
 from builders.jobs import Input, Job, Network, Ran, run_job
 from builders.plan import Ground, Step
+from builders.requirements import parse_requirement
 from builders.sdists import Sdist, read_sdist
 from builders.store import Record
 from builders.taking import checked, fetch_blob, record_of
@@ -112,10 +111,10 @@ def _extra(step: str, said: Path) -> tuple[str, ...]:
 
 def _problem(line: str) -> str:
     try:
-        asked = Requirement(line)
-    except (InvalidRequirement, RecursionError, ValueError):
+        direct = parse_requirement(line).url
+    except ValueError:
         return "that is no requirement"
-    return "it may not say where a project comes from" if asked.url else ""
+    return "it may not say where a project comes from" if direct else ""
 
 
 def _keep(building: Building, ran: Ran) -> None:

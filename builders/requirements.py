@@ -14,8 +14,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from os.path import normpath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builders.yaml_nodes import Mistake, quoted
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 _LARGEST = 16 * 2**20
 _DEEPEST = 50  # files that lead to one another by -r and -c
@@ -310,13 +314,21 @@ def _suggestion(head: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _packaging_problem(text: str) -> str:
-    from packaging.requirements import InvalidRequirement, Requirement
+    try:
+        parse_requirement(text)
+    except ValueError as error:
+        return str(error).split("\n", 1)[0]
+    return ""
+
+
+def parse_requirement(text: str) -> Requirement:
+    """One requirement without options, which may have a URL; ValueError says why it is none."""
+    from packaging.requirements import Requirement
 
     try:
-        Requirement(text)
-    except (InvalidRequirement, RecursionError) as error:
-        return str(error).split("\n", 1)[0] or "too deeply nested"
-    return ""
+        return Requirement(text)
+    except RecursionError as error:
+        raise ValueError(str(error)) from None
 
 
 def _half_hashed(reading: _Reading) -> Iterator[Mistake]:

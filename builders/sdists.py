@@ -12,6 +12,7 @@ from typing import BinaryIO, TypeGuard
 from builders.archives import Member, broken, check_members, clamped, control_in, opened, path_problem
 from builders.coremetadata import parse_metadata
 from builders.filenames import SdistName, parse_sdist_name, same_release
+from builders.requirements import parse_requirement
 from builders.tars import read_members
 from builders.zips import read_entries, read_stream, read_text
 
@@ -177,11 +178,9 @@ def _is_texts(value: object) -> TypeGuard[list[str]]:
 
 def _requirement_problem(text: str) -> str:
     """What is wrong with one entry of build-system.requires; a direct reference would pass by index and lock."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
-        direct = Requirement(text).url
-    except (InvalidRequirement, RecursionError):
+        direct = parse_requirement(text).url
+    except ValueError:
         return f"is not a list of requirements: {text[:80]!r}"
     return f"asks for {text[:80]!r}, one file; what it is built with is asked for by name and version" if direct else ""
 
