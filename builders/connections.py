@@ -37,7 +37,7 @@ _here = threading.local()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Patience:
     """How much patience a server gets. `slow_bytes` is the least that must come in each `slow_seconds`."""
 
     attempts: int = 4
@@ -74,10 +74,10 @@ class Failure(Exception):  # noqa: N818 - never reaches a user: Fetcher turns it
 class Connections:
     """A bounded number of answers at a time; thread-safe. All settings come from `environ`."""
 
-    def __init__(self, environ: Mapping[str, str], credentials: Credentials, limits: Limits) -> None:
+    def __init__(self, environ: Mapping[str, str], credentials: Credentials, patience: Patience) -> None:
         self._environ = environ
         self._credentials = credentials
-        self._limits = limits
+        self._patience = patience
         self._slots = threading.BoundedSemaphore(_AT_ONCE)
         self._lock = threading.Lock()
         self._pools: dict[str, PoolManager] = {}
@@ -87,8 +87,8 @@ class Connections:
         self, method: str, url: Url, headers: Mapping[str, str], *, deadline: float | None = None
     ) -> Iterator[Answer]:
         """Ask, follow redirects, hand the answer on. Its status is 200, 206, 404, 410 or 416: others are a Failure."""
-        with self._slots, _Watch(self._limits, deadline) as watch:
-            for _ in range(self._limits.redirects + 1):
+        with self._slots, _Watch(self._patience, deadline) as watch:
+            for _ in range(self._patience.redirects + 1):
                 response = self._ask(method, url, headers, watch)
                 try:
                     watch.check()
@@ -100,7 +100,7 @@ class Connections:
                     url = redirected(url, response.headers.get("location"))
                 finally:
                     _give_back(response)
-            raise Failure(f"redirects more than {self._limits.redirects} times", again=False)
+            raise Failure(f"redirects more than {self._patience.redirects} times", again=False)
 
     def _ask(self, method: str, url: Url, headers: Mapping[str, str], watch: _Watch) -> BaseHTTPResponse:
         sent = {"User-Agent": "wheelyard", **headers, **self._credentials.header(url)}
@@ -134,7 +134,7 @@ class Connections:
             raise UpstreamError(f"{bundle} cannot be read as a bundle of certificates") from None
         settings: dict[str, Any] = {
             "maxsize": _AT_ONCE,
-            "timeout": urllib3.Timeout(connect=self._limits.connect_seconds, read=self._limits.read_seconds),
+            "timeout": urllib3.Timeout(connect=self._patience.connect_seconds, read=self._patience.read_seconds),
             "ssl_context": context,
         }
         if proxy:
@@ -249,17 +249,17 @@ def _in_words(error: Exception) -> Failure:
 
 
 class _Watch:
-    """Cuts one answer off that is slower than the limits.
+    """Cuts one answer off that is slower than our patience.
 
     No time-out of a socket can do this: a server that sends each byte just in time never meets one, in its headers, in
     its body or while encryption is set up. `received` is counted by the reader; the brake is a second handle on the
     socket.
     """
 
-    def __init__(self, limits: Limits, deadline: float | None) -> None:
+    def __init__(self, patience: Patience, deadline: float | None) -> None:
         self.received = 0
         self.reason: Failure | None = None
-        self._limits = limits
+        self._patience = patience
         self._deadline = deadline
         self._done = threading.Event()
         self._lock = threading.Lock()
@@ -288,16 +288,16 @@ class _Watch:
             raise self.reason
 
     def _run(self) -> None:
-        limits, before, started = self._limits, 0, time.monotonic()
+        patience, before, started = self._patience, 0, time.monotonic()
         while True:
             left = None if self._deadline is None else started + self._deadline - time.monotonic()
-            if self._done.wait(limits.slow_seconds if left is None else max(0.0, min(left, limits.slow_seconds))):
+            if self._done.wait(patience.slow_seconds if left is None else max(0.0, min(left, patience.slow_seconds))):
                 return None
-            if left is not None and left <= limits.slow_seconds:
+            if left is not None and left <= patience.slow_seconds:
                 return self._cut(f"takes longer than {self._deadline:g} seconds")
-            if self.received - before < limits.slow_bytes:
+            if self.received - before < patience.slow_bytes:
                 return self._cut(
-                    f"sent {self.received - before} bytes in {limits.slow_seconds:g} seconds, which is too slow"
+                    f"sent {self.received - before} bytes in {patience.slow_seconds:g} seconds, which is too slow"
                 )
             before = self.received
 

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from builders.connections import CHUNK, MEBIBYTE, Answer, Connections, Failure, Limits
+from builders.connections import CHUNK, MEBIBYTE, Answer, Connections, Failure, Patience
 from builders.credentials import Credentials
 from builders.errors import FetchError, StoreError, UpstreamError
 from builders.store import opened_plainly, sync_folder
 from builders.urls import Url
 
-__all__ = ["Answer", "Fetched", "Fetcher", "Limits", "Page"]
+__all__ = ["Answer", "Fetched", "Fetcher", "Page", "Patience"]
 _GONE = frozenset({404, 410})
 _SMALL = 16 * MEBIBYTE
 _Result = TypeVar("_Result")
@@ -54,23 +54,24 @@ class Fetcher:
     Proxies, the CA bundle, netrc and passwords in index variables come from `environ` and nowhere else.
     """
 
-    def __init__(self, environ: Mapping[str, str], *, limits: Limits | None = None) -> None:
+    def __init__(self, environ: Mapping[str, str], *, patience: Patience | None = None) -> None:
         self.credentials = Credentials(environ)
-        self._limits = limits or Limits()
-        self._connections = Connections(environ, self.credentials, self._limits)
+        self._patience = patience or Patience()
+        self._connections = Connections(environ, self.credentials, self._patience)
 
     def get_page(self, url: Url, accept: str) -> Page | None:
         """Read a page of a simple index; None where the server says that there is none. Raises UpstreamError."""
         self.credentials.remember(url)
+        most = self._patience.page_bytes
 
         def attempt() -> Page | None:
             headers = {"Accept": accept, "Accept-Encoding": "gzip"}
-            with self._connections.answer("GET", url, headers, deadline=self._limits.page_seconds) as answer:
+            with self._connections.answer("GET", url, headers, deadline=self._patience.page_seconds) as answer:
                 if answer.status in _GONE:
                     return None
                 if answer.status != 200:
                     raise Failure(f"answers {answer.status} to a question for a whole page", again=False)
-                body = _undo_coding(_whole(answer, self._limits.page_bytes), answer.headers, self._limits.page_bytes)
+                body = _undo_coding(_whole(answer, most), answer.headers, most)
                 return Page(body=body, content_type=answer.headers.get("content-type", ""), url=answer.url)
 
         return self._persist(attempt, url, UpstreamError)
@@ -80,7 +81,7 @@ class Fetcher:
 
         def attempt() -> bytes | None:
             with self._connections.answer(
-                "GET", url, {"Accept-Encoding": "identity"}, deadline=self._limits.page_seconds
+                "GET", url, {"Accept-Encoding": "identity"}, deadline=self._patience.page_seconds
             ) as answer:
                 return None if answer.status in _GONE else _whole(answer, _SMALL)
 
@@ -114,7 +115,7 @@ class Fetcher:
         try left is used only where a sha256 can tell that it belongs to the same file. Two fetches to one destination
         at the same time are the caller's mistake. StoreError: the disk is at fault.
         """
-        part = _Part(destination, sha256=sha256, size=size, most=self._limits.file_bytes, on_bytes=on_bytes)
+        part = _Part(destination, sha256=sha256, size=size, most=self._patience.file_bytes, on_bytes=on_bytes)
         anew = False
 
         def attempt() -> Fetched:
@@ -152,10 +153,10 @@ class Fetcher:
                 return attempt()
             except Failure as failure:
                 pause = self._backoff(number) if failure.wait is None else failure.wait
-                if failure.again and pause > self._limits.longest_wait:
+                if failure.again and pause > self._patience.longest_wait:
                     reason = f"{url.public()}: {failure.reason}, and asks us to come back in {pause:.0f} seconds"
                     raise error(reason, hint="Try again later.") from None
-                if not failure.again or number >= self._limits.attempts:
+                if not failure.again or number >= self._patience.attempts:
                     tries = f" ({number} tries)" if number > 1 else ""
                     raise error(f"{url.public()}: {failure.reason}{tries}", hint=failure.hint) from None
             time.sleep(pause)
@@ -163,7 +164,7 @@ class Fetcher:
 
     def _backoff(self, number: int) -> float:
         """Longer each time, and not the same for all who failed together."""
-        return float(self._limits.backoff * 2 ** (number - 1) * random.uniform(0.5, 1))  # noqa: S311
+        return float(self._patience.backoff * 2 ** (number - 1) * random.uniform(0.5, 1))  # noqa: S311
 
 
 class _WrongBytes(Failure):

@@ -7,23 +7,23 @@ from collections.abc import Mapping, Sequence
 from builders.pipeline import completed_platform
 from builders.plan import Plan, Step
 from builders.run import Run
-from builders.summary import Failure, PlatformState, RunEnd, Summary
+from builders.summary import FailedStep, PlatformState, RunEnd, Summary
 from builders.yard import Yard
 
 _MOST_LINES = 6  # of one failure, where a page has all of them
 
 
-def failures(yard: Yard, end: RunEnd, plans: Mapping[str, Plan]) -> tuple[Failure, ...]:
+def failures(yard: Yard, end: RunEnd, plans: Mapping[str, Plan]) -> tuple[FailedStep, ...]:
     """Every failed task as the summary tells it."""
     return tuple(_failure(yard, task, text, plans) for task, text in end.failed)
 
 
-def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Failure:
+def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> FailedStep:
     verb, _, step_name = task.partition(":")
     platform, _, name = step_name.partition("/")
     step = _step(plans.get(platform), name)
     log = yard.log(platform, name or {"image": "pre-command"}.get(verb, verb))
-    return Failure(
+    return FailedStep(
         step=step_name or task,
         platform=platform,
         project=step.project if step else name,

@@ -23,7 +23,7 @@ class RunEnd:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Failure:
+class FailedStep:
     """One step that did not work out, with all that its reader needs to go on."""
 
     step: str  # debian-bullseye/cffi-2.0.0; debian-bullseye alone for its image or its lock
@@ -65,7 +65,7 @@ class Summary:
     tree: str | None = None  # public/, once there is one
     install: tuple[str, ...] = ()  # lines to paste
     decisions: tuple[str, ...] = ()  # what the merged index chose, and why
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[FailedStep, ...] = ()
     executed: int = 0  # actions that ran: with none, there was nothing to do
     interrupted: bool = False
 
@@ -124,7 +124,7 @@ def _amounts(summary: Summary) -> str:
     return f"{wheels} {duration(summary.seconds)}"
 
 
-def _failures(failures: tuple[Failure, ...], paint: _Paint) -> Iterator[str]:
+def _failures(failures: tuple[FailedStep, ...], paint: _Paint) -> Iterator[str]:
     if failures:
         yield ""
         yield paint(f"{counted(len(failures), 'step')} failed", "failed")
@@ -133,7 +133,7 @@ def _failures(failures: tuple[Failure, ...], paint: _Paint) -> Iterator[str]:
         yield from _failure(failure, paint)
 
 
-def _failure(failure: Failure, paint: _Paint) -> Iterator[str]:
+def _failure(failure: FailedStep, paint: _Paint) -> Iterator[str]:
     what = f"{failure.project} {failure.version} on {failure.platform}" if failure.project else failure.step
     yield paint(visible(what), "bold")
     rows = (

@@ -18,14 +18,14 @@ import pytest
 
 from builders.connections import Failure, redirected, seconds_of
 from builders.errors import FetchError, StoreError, UpstreamError, WheelyardError
-from builders.fetch import Fetcher, Limits
+from builders.fetch import Fetcher, Patience
 from builders.urls import Url
 from tests import loopback
 from tests.loopback import Server
 
 CONTENT = bytes(range(256)) * 4096
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-QUICK = Limits(backoff=0.01, longest_wait=3, read_seconds=2, slow_seconds=0.6, slow_bytes=600, page_seconds=1.5)
+QUICK = Patience(backoff=0.01, longest_wait=3, read_seconds=2, slow_seconds=0.6, slow_bytes=600, page_seconds=1.5)
 CANARY = "k4naRy-s3cret/+pass"
 
 
@@ -37,7 +37,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def fetcher() -> Fetcher:
-    return Fetcher({}, limits=QUICK)
+    return Fetcher({}, patience=QUICK)
 
 
 def fetch(
@@ -160,7 +160,7 @@ def test_a_file_longer_than_promised_is_not_read_to_its_end(server: Server, fetc
 def test_an_endless_file_of_unknown_size_meets_the_cap(server: Server, tmp_path: Path) -> None:
     """Nothing is bigger than `file_bytes`; the disk gets its room back."""
     server.behaviours["/f.whl"] = loopback.endless()
-    message = refused(Fetcher({}, limits=Limits(file_bytes=4 * 1024 * 1024)), server, tmp_path)
+    message = refused(Fetcher({}, patience=Patience(file_bytes=4 * 1024 * 1024)), server, tmp_path)
     assert "more than 4 MiB" in message
     assert len(server.asked) == 1
     assert not (tmp_path / "f.whl.part").exists()
@@ -212,7 +212,7 @@ def test_a_retry_after_may_be_a_date() -> None:
 
 
 def test_server_errors_are_tried_again_and_then_named(server: Server, fetcher: Fetcher, tmp_path: Path) -> None:
-    """5xx: as many tries as the limits say, then the status."""
+    """5xx: as many tries as our patience allows, then the status."""
     server.behaviours["/f.whl"] = loopback.status(502)
     assert "answers 502 (Bad Gateway) (4 tries)" in refused(fetcher, server, tmp_path)
     assert len(server.asked) == 4
@@ -253,7 +253,7 @@ def test_a_server_that_drips_is_cut_off(before: bytes, server: Server, tmp_path:
     server.behaviours["/f.whl"] = loopback.drip(b"1" * 300, 0.05, before=before)
     started = time.monotonic()
     assert "too slow" in refused(
-        Fetcher({}, limits=Limits(attempts=2, backoff=0.01, slow_seconds=0.5, slow_bytes=100)), server, tmp_path
+        Fetcher({}, patience=Patience(attempts=2, backoff=0.01, slow_seconds=0.5, slow_bytes=100)), server, tmp_path
     )
     assert time.monotonic() - started < 3
 
@@ -261,7 +261,7 @@ def test_a_server_that_drips_is_cut_off(before: bytes, server: Server, tmp_path:
 def test_a_server_that_says_nothing_is_left(server: Server, tmp_path: Path) -> None:
     """Silence ends at the read time-out."""
     server.behaviours["/f.whl"] = lambda _: time.sleep(3)
-    assert "stopped sending" in refused(Fetcher({}, limits=Limits(attempts=1, read_seconds=0.3)), server, tmp_path)
+    assert "stopped sending" in refused(Fetcher({}, patience=Patience(attempts=1, read_seconds=0.3)), server, tmp_path)
 
 
 def test_a_loop_of_redirects_ends(server: Server, fetcher: Fetcher, tmp_path: Path) -> None:
@@ -288,11 +288,11 @@ def test_encryption_is_never_left(tmp_path: Path) -> None:
     with loopback.serving(context) as secure, loopback.serving() as plain:
         plain.behaviours["/f.whl"] = loopback.file(CONTENT)
         secure.behaviours["/f.whl"] = loopback.status(302, location=f"{plain.url}f.whl")
-        trusting = Fetcher({"SSL_CERT_FILE": str(certificate)}, limits=QUICK)
+        trusting = Fetcher({"SSL_CERT_FILE": str(certificate)}, patience=QUICK)
         assert "redirects from https to http" in refused(trusting, secure, folder)
         assert plain.asked == []
         secure.behaviours["/f.whl"] = loopback.file(CONTENT)
-        assert "not trusted" in refused(Fetcher({}, limits=QUICK), secure, folder)
+        assert "not trusted" in refused(Fetcher({}, patience=QUICK), secure, folder)
         assert fetch(trusting, secure, folder) == CONTENT
     with pytest.raises(Failure):
         redirected(Url.parse("https://index.example/"), "http://index.example/")
@@ -303,8 +303,8 @@ def test_a_dripping_tls_server_is_cut_off(tmp_path: Path) -> None:
     certificate, context = loopback.own_certificate(tmp_path)
     with loopback.serving(context) as secure:
         secure.behaviours["/f.whl"] = loopback.drip(b"1" * 300, 0.05)
-        limits = Limits(attempts=1, slow_seconds=0.5, slow_bytes=100)
-        assert "too slow" in refused(Fetcher({"SSL_CERT_FILE": str(certificate)}, limits=limits), secure, tmp_path)
+        patience = Patience(attempts=1, slow_seconds=0.5, slow_bytes=100)
+        assert "too slow" in refused(Fetcher({"SSL_CERT_FILE": str(certificate)}, patience=patience), secure, tmp_path)
 
 
 def test_pages_come_unpacked_and_with_their_last_address(server: Server, fetcher: Fetcher) -> None:
@@ -319,7 +319,7 @@ def test_pages_come_unpacked_and_with_their_last_address(server: Server, fetcher
 
 def test_huge_pages_are_refused_packed_and_unpacked(server: Server) -> None:
     """A page of 100 MB, and a small one that stands for it, end at the same cap."""
-    fetcher = Fetcher({}, limits=Limits(page_bytes=1024 * 1024))
+    fetcher = Fetcher({}, patience=Patience(page_bytes=1024 * 1024))
     server.behaviours["/endless/"] = loopback.endless(content_type="text/html")
     server.behaviours["/bomb/"] = loopback.body(gzip.compress(b"0" * 20_000_000), content_encoding="gzip")
     for name in ("endless", "bomb"):
@@ -345,7 +345,7 @@ def test_a_part_is_no_page(server: Server, fetcher: Fetcher, behaviour: loopback
 
 def test_a_page_has_a_deadline(server: Server) -> None:
     """Fast enough at each moment, but without end in sight."""
-    fetcher = Fetcher({}, limits=Limits(attempts=1, page_seconds=0.6, slow_seconds=0.2, slow_bytes=1))
+    fetcher = Fetcher({}, patience=Patience(attempts=1, page_seconds=0.6, slow_seconds=0.2, slow_bytes=1))
     server.behaviours["/slow/"] = loopback.drip(b"1" * 300, 0.02)
     with pytest.raises(UpstreamError, match="takes longer than"):
         fetcher.get_page(Url.parse(f"{server.url}slow/"), "text/html")
@@ -418,7 +418,7 @@ def test_passwords_reach_their_host_and_no_message(way: str, server: Server, tmp
             (tmp_path / "pip.conf").write_text(f"[global]\nindex-url = {with_secret}simple/\n")
         case "netrc":
             (tmp_path / ".netrc").write_text(f"machine 127.0.0.1 login user password {CANARY}\n")
-    fetcher = Fetcher(environ, limits=QUICK)
+    fetcher = Fetcher(environ, patience=QUICK)
     url = Url.parse(f"{with_secret if way == 'url' else server.url}p/")
     server.behaviours["/p/"] = loopback.status(403)
     with pytest.raises(WheelyardError) as caught:
@@ -460,7 +460,7 @@ def test_a_proxy_of_the_environment_is_used(server: Server, tmp_path: Path) -> N
     """http_proxy gets the whole URL and its own password; no_proxy goes around it."""
     server.behaviours["http://index.invalid/f.whl"] = loopback.file(CONTENT)
     proxy = server.url.replace("://", f"://user:{quote(CANARY, safe='')}@")
-    fetcher = Fetcher({"http_proxy": proxy, "no_proxy": "other.invalid"}, limits=QUICK)
+    fetcher = Fetcher({"http_proxy": proxy, "no_proxy": "other.invalid"}, patience=QUICK)
     fetcher.fetch(Url.parse("http://index.invalid/f.whl"), tmp_path / "f", sha256=SHA256, size=None)
     assert server.paths == ["http://index.invalid/f.whl"]
     assert "proxy-authorization" in server.asked[0].headers

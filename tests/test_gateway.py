@@ -165,7 +165,7 @@ def test_of_a_project_that_is_built_the_sdist_is_wanted(index: Index, tmp_path: 
     for name in names:
         index.add(name[:3], name)
     wanted: list[str] = []
-    fetcher = Fetcher({}, limits=QUICK)
+    fetcher = Fetcher({}, patience=QUICK)
     upstreams = Upstreams((Upstream(url=index.url),), root=tmp_path, environ={}, fetcher=fetcher)
     built = frozenset({canonicalize_name("foo")})
     with Gateway(
@@ -371,7 +371,7 @@ def test_no_secret_reaches_the_box(index: Index, tmp_path: Path) -> None:
     """The upstream gets its password; pages, lock, messages and failures do not hold it."""
     index.add("app", "app-1.0-py3-none-any.whl", wheel("app", "1.0"))
     secret = index.url.replace("://", f"://user:{CANARY}@")
-    fetcher = Fetcher({}, limits=QUICK)
+    fetcher = Fetcher({}, patience=QUICK)
     upstreams = Upstreams([Upstream(url=secret)], root=tmp_path, environ={}, fetcher=fetcher)
     with Gateway(upstreams, fetcher, address="127.0.0.1") as gateway:
         code, said, text = lock(gateway.index_url, "app\n", tmp_path)

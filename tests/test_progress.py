@@ -21,7 +21,7 @@ from rich.text import Text
 
 from builders.live import layout
 from builders.progress import PlatformRow, Progress, Running, Snapshot
-from builders.summary import Failure, PlatformState, Summary, Tally, render_summary
+from builders.summary import FailedStep, PlatformState, Summary, Tally, render_summary
 from builders.terminal import clock, duration, size_of, visible
 
 ROOT = Path(__file__).parent.parent
@@ -303,7 +303,7 @@ def test_the_live_view_fits_every_terminal(names: Sequence[str], columns: int, r
 
 # --- the summary ----------------------------------------------------------------------------------------------------
 
-FAILURE = Failure(
+FAILURE = FailedStep(
     step="trixie/cffi-2.0.0",
     platform="trixie",
     project="cffi",
@@ -376,7 +376,7 @@ def test_colours_add_nothing_but_colours() -> None:
 @given(st.text(), st.text(min_size=1), st.lists(st.text(), max_size=3))
 def test_no_text_escapes_its_line(name: str, reason: str, chain: list[str]) -> None:
     """Nothing that an index, a log or a file name says can add a line to the summary, or colour it."""
-    failure = Failure(
+    failure = FailedStep(
         step="s", platform=name, project=name or "p", version=name, reason=reason, asked_by=tuple(chain), again="doit"
     )
     text = render_summary(Summary(failures=(failure,)), colour=False)

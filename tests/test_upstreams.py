@@ -38,7 +38,7 @@ def internal() -> Iterator[Index]:
 
 def ask(root: Path, *upstreams: Upstream, environ: dict[str, str] | None = None) -> Upstreams:
     environ = environ or {}
-    return Upstreams(upstreams, root=root, environ=environ, fetcher=Fetcher(environ, limits=QUICK))
+    return Upstreams(upstreams, root=root, environ=environ, fetcher=Fetcher(environ, patience=QUICK))
 
 
 def names(files: tuple[IndexFile, ...]) -> list[str]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from builders.fetch import Fetcher, Limits
+from builders.fetch import Fetcher, Patience
 from builders.gateway import Gateway
 from builders.platforms import Upstream
 from builders.upstreams import Upstreams
 
-QUICK = Limits(attempts=1, backoff=0.01)
+QUICK = Patience(attempts=1, backoff=0.01)
 
 
 def open_gateway(root: Path, *upstreams: Upstream) -> Gateway:
-    fetcher = Fetcher({}, limits=QUICK)
+    fetcher = Fetcher({}, patience=QUICK)
     return Gateway(Upstreams(upstreams, root=root, environ={}, fetcher=fetcher), fetcher, address="127.0.0.1")
