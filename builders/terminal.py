@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import TextIO
 
-# C0 and C1 controls, DEL, lone surrogates, and the marks that reorder or hide what a person reads.
+# What stands in for our own marks where the encoding of the terminal has none of them.
 _PLAINER = str.maketrans({"→": "->", "·": "-", "…": "...", "×": "x", "━": "-", "╸": "-", "╺": "-"})  # noqa: RUF001
 
 
