@@ -5,6 +5,7 @@ https://packaging.python.org/en/latest/specifications/simple-repository-api/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from html import escape
@@ -12,6 +13,7 @@ from html import escape
 from index.model import Status, Wheel
 from index.names import cleaned, pool_url, quoted
 
+_PLAIN = re.compile(r"[ !#-%(-;=?-~]*")  # what escape(cleaned(…)) leaves alone
 API_VERSION = "1.4"  # PEP 792's; 1.5 is for repositories with namespaces
 
 
@@ -29,8 +31,11 @@ def project_page(project: str, links: Iterable[str], *, up: str, status: Status 
 
 
 def root_page(projects: Iterable[str]) -> str:
-    """Every project of one index: "the text of the anchor tag MUST be the name of the project", the link its folder."""
-    return _page("Simple index", "".join(map(_folder, projects)))
+    """Every project of one index: "the text of the anchor tag MUST be the name of the project", the link its folder.
+
+    The names are normalised, so that there is nothing in them to quote or to escape.
+    """
+    return _page("Simple index", "".join([f'<a href="{name}/">{name}</a><br>\n' for name in projects]))
 
 
 def flat_page(platform: str, links: Iterable[str]) -> str:
@@ -61,12 +66,7 @@ def link(wheel: Wheel) -> str:
 @lru_cache(maxsize=16384)
 def markup(text: str) -> str:
     """Text for an element or an attribute: the one place where what came from outside becomes HTML."""
-    return escape(cleaned(text))
-
-
-def _folder(name: str) -> str:
-    link = quoted(name)  # where there is nothing to quote, as in every normalised name, there is nothing to escape
-    return f'<a href="{link}/">{name if link == name else escape(cleaned(name))}</a><br>\n'
+    return text if _PLAIN.fullmatch(text) else escape(cleaned(text))
 
 
 def _link(wheel: Wheel, url: str, core: str) -> str:

