@@ -96,11 +96,13 @@ class LinkRule:
 class Listing:
     """What a page offers, less what cannot be read. `refused`: sites that it may not lead to.
 
+    `broken` says of one file why it cannot be used, "" where each can be.
     `foreign`: none of its links is a file of the project, or it has no link and does not look like a page of an index.
     """
 
     files: tuple[IndexFile, ...]
     refused: tuple[str, ...]
+    broken: str
     links: int
     foreign: bool
 
@@ -140,7 +142,7 @@ def parse_page(
 def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName, rule: LinkRule) -> Listing:
     files: dict[str, IndexFile] = {}
     refused: set[str] = set()
-    foreign = 0
+    foreign, broken = 0, ""
     for entry in entries:
         try:
             link = _link(base, entry.link)
@@ -151,12 +153,14 @@ def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName
         if not rule.allows(link.scheme, link.site, page=page):
             refused.add(link.site or f"{link.scheme}:")
             continue
-        file = _file(link.filename, link.url, entry.fields)
-        if file is not None:
-            files[file.filename] = _same_file(files.get(file.filename), file, page)
+        if reason := _broken(entry.fields):
+            broken = broken or f"{link.filename}: {reason}"
+        else:
+            files[link.filename] = _same_file(files.get(link.filename), _file(link, entry.fields), page)
     return Listing(
         files=tuple(files[name] for name in sorted(files)),
         refused=tuple(sorted(refused)),
+        broken=broken,
         links=len(entries),
         foreign=0 < foreign == len(entries),
     )
@@ -229,23 +233,31 @@ def _same_file(first: IndexFile | None, second: IndexFile, page: Url) -> IndexFi
     )
 
 
-def _file(filename: str, url: Url, fields: Mapping[str, object]) -> IndexFile | None:
-    """The record, or None where a field that matters cannot be read: a broken hash, a Requires-Python that is none."""
+def _sha256(fields: Mapping[str, object]) -> object:
     hashes = fields.get("hashes")
-    sha256 = hashes.get("sha256") if isinstance(hashes, Mapping) else None
-    requires = fields.get("requires-python")
+    return hashes.get("sha256") if isinstance(hashes, Mapping) else None
+
+
+def _broken(fields: Mapping[str, object]) -> str:
+    """Why a file cannot be used: a field that matters cannot be read. "" if it can."""
+    sha256, requires = _sha256(fields), fields.get("requires-python")
     if sha256 is not None and not (isinstance(sha256, str) and _SHA256.fullmatch(sha256.lower())):
-        return None
+        return "its sha256 is none"
     if requires is not None and not (isinstance(requires, str) and _is_requires_python(requires)):
-        return None
-    size = fields.get("size")
+        return f"its requires-python cannot be read: {visible(str(requires))[:80]}"
+    return ""
+
+
+def _file(link: _Link, fields: Mapping[str, object]) -> IndexFile:
+    """The record of what is not broken."""
+    sha256, requires, size = _sha256(fields), fields.get("requires-python"), fields.get("size")
     return IndexFile(
-        filename=filename,
-        url=url,
-        sha256=sha256.lower() if sha256 else None,
+        filename=link.filename,
+        url=link.url,
+        sha256=str(sha256).lower() if sha256 else None,
         size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MOST_BYTES else None,
         upload_time=_time(fields.get("upload-time")),
-        requires_python=requires or None,
+        requires_python=str(requires) if requires else None,
         yanked=_yanked(fields.get("yanked")),
         metadata_sha256=_metadata(fields),
     )

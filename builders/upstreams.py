@@ -201,6 +201,11 @@ class _Index:
     def _judged(self, listing: Listing, url: Url, project: NormalizedName) -> tuple[IndexFile, ...] | None:
         if listing.refused and not listing.files:
             raise _elsewhere(url, project, listing.refused, "has all its files at")
+        if listing.broken and not listing.files:
+            raise UpstreamError(
+                f"{url.public()}: {project} has no file that can be used: {listing.broken}",
+                hint="The index is broken, or tampered with: ask whoever runs it.",
+            )
         return listing.files if listing.links else None
 
     def _address(self) -> Url:

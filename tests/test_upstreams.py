@@ -130,6 +130,25 @@ def test_files_elsewhere_need_files_from(public: Index, internal: Index, tmp_pat
     assert public.server.asked == []
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"requires-python": "<script>"}, "its requires-python cannot be read: <script>"),
+        ({"hashes": {"sha256": "x"}}, "its sha256 is none"),
+    ],
+)
+def test_a_project_without_a_file_that_can_be_used(
+    internal: Index, tmp_path: Path, fields: dict[str, object], said: str
+) -> None:
+    """It is not called unknown: the file is named, and what is wrong with it. One good file beside it is enough."""
+    internal.add("foo", "foo-1.0.tar.gz", fields=fields)
+    with pytest.raises(UpstreamError, match=f"foo has no file that can be used: foo-1.0.tar.gz: {said}"):
+        ask(tmp_path, Upstream(url=internal.url)).files(canonicalize_name("foo"))
+    internal.add("foo", "foo-2.0.tar.gz")
+    files = ask(tmp_path, Upstream(url=internal.url)).files(canonicalize_name("foo"))
+    assert [file.filename for file in files or ()] == ["foo-2.0.tar.gz"]
+
+
 def test_what_has_no_host_is_not_proposed_for_files_from(internal: Index, tmp_path: Path) -> None:
     """A base that leads to local files: platforms.yaml would refuse `file:` there."""
     base, link = '<base href="file:///tmp/">', '<a href="foo-1.0.tar.gz">foo-1.0.tar.gz</a>'
