@@ -119,8 +119,8 @@ IMAGE_NAME = matching(
 )
 INTERPRETER = matching(
     r"[0-9]{1,2}(\.[0-9]{1,3}){0,2}|[A-Za-z]*py[A-Za-z0-9._+-]*|[^\0\n-][^\0\n]*/[^\0\n]+|/[^\0\n]+",
-    'a version such as "3.11", a command such as python3.11, or a path',
-    str,
+    'a version from "3.8" on, such as "3.11", a command such as python3.11, or a path',
+    lambda text: None if re.fullmatch(r"[012](\.[0-9.]*)?|3\.[0-7](\.[0-9]*)?", text) else text,
 )
 BYTES = matching(
     rf"[0-9]{{1,9}}(\.[0-9]{{1,3}})? ?({'|'.join(_UNITS)})",

@@ -102,6 +102,7 @@ CASES = {
     ),
     "P14": (in_platform("host: true"), "5:11: platform 'x' has both 'image' and 'host'; keep one"),
     "P14-neither": ("platforms: [{name: x, packages: [six]}]", "1:13: platform 'x' has neither 'image' nor 'host'"),
+    "P1-old": (in_platform('python: "3.7"'), 'a version from "3.8" on, such as "3.11"'),
     "P16": (
         in_platform("requirements: ansible"),
         "5:19: 'requirements' of platform 'x' is 'ansible'; a list belongs here, such as [ansible]",
