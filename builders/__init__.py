@@ -9,7 +9,8 @@ The files, by what they are for:
     run jobs   jobs, commands, inside/; containers, engine, images; hosts; outputs, build_places, certificates
     know       facts, machines, uv_program
     lock       resolve, gateway, lock, locking, buildlocks, promises, plan
-    upstream   upstreams, machine_index, pages, filenames, urls; fetch, connections, credentials, fetching_ahead
+    upstream   upstreams, machine_index, pages, page_forms, filenames, urls, credentials; fetch, connections,
+               fetching_ahead
     make       making, taking, building, environments, diagnose; repair, libraries; proving
     read       archives, wheels, zips, zip_ends, sdists, tars, coremetadata, reading_apart
     keep       store, scratch, closure, pipeline, generations, standing

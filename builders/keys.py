@@ -58,7 +58,9 @@ def _url_problem(node: Node, schemes: tuple[str, ...]) -> str:
         return "holds a user name or a secret; take it out and put it into netrc or the environment (UV_INDEX_…, PIP_…)"
     if not re.fullmatch(r"[\x21-\x7e]+", node.text) or re.search(r"[?#\\\"'<>]", node.text) or "@" in match[3]:
         return "holds '?', '#', '@', a quote or a blank; allowed: scheme, host, port and a plain path"
-    return "" if match[1] == "file" else _site_problem(match[2])
+    if match[1] == "file":
+        return "" if match[3].strip("/") else "is the root of all files; allowed: file:// with the path of a folder"
+    return _site_problem(match[2])
 
 
 def _site_problem(site: str) -> str:

@@ -6,14 +6,12 @@ is no wheel and no sdist of this project is dropped; a page that contradicts its
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from html import unescape
-from html.parser import HTMLParser
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -21,14 +19,13 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import ArchiveError, UpstreamError
 from builders.filenames import parse_sdist_name, project_of_wheel
+from builders.page_forms import Entry, Status, read_html, read_json
 from builders.terminal import visible
 from builders.urls import Url
 
 JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1"
-STATUSES = frozenset({"archived", "quarantined", "deprecated"})  # besides "active"
-Status = tuple[str, str]
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MOST_BYTES = 2**63 - 1  # what TOML and the clients have room for: one size above that costs them the whole page
 _CLAUSE = r" *((===?|[~!<>]=|[<>]) *)?v?[0-9][0-9A-Za-z.*+!-]* *"
@@ -37,15 +34,7 @@ _PLAIN_LINK = re.compile(
     r"(?P<url>(?P<scheme>https?)://(?P<site>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?:/[A-Za-z0-9._~-]+)*/"
     r"(?P<name>[A-Za-z0-9_][A-Za-z0-9._~-]*))(?:#sha256=[0-9A-Fa-f]{64})?"
 )
-# The same for anchors, one after another, and for what stands in them.
-_PLAIN_ANCHOR = re.compile(r'\s*<a((?: [a-z][a-z-]*="[^"<>]*")*)>[^<>&]*</a>(?:<br ?/?>)?\s*')
-_ATTRIBUTE = re.compile(r'([a-z][a-z-]*)="([^"<>]*)"')
-_TEXTS = {f"data-{name}": name for name in ("requires-python", "upload-time", "yanked")}
-_PAIRS = {f"data-{name}": name for name in ("core-metadata", "dist-info-metadata")}
 # What an index writes above the files of a project, also where there are none; and what only leads to another page.
-_STRAY = 100  # that an honest page may have in its text
-_LONGEST = 65536  # characters of a tag with the text that follows it
-_LONGEST_URL = 2000
 _HEADING = re.compile(r"<(?:title|h1)\b[^<>]*>([^<]*)", re.IGNORECASE)
 _INDEX_WORDS = re.compile(r"\b(links for|simple index|index of|directory listing for)\b", re.IGNORECASE)
 _HTML = re.compile(r"<(!doctype html|html)\b", re.IGNORECASE)
@@ -107,14 +96,6 @@ class Listing:
     foreign: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One link as the page has it, in the words of the JSON form."""
-
-    link: str
-    fields: Mapping[str, object]
-
-
 def parse_page(
     body: bytes, content_type: str, url: Url, *, project: NormalizedName, rule: LinkRule | None = None
 ) -> Listing:
@@ -126,9 +107,9 @@ def parse_page(
     rule = rule or LinkRule(sites=frozenset({url.site}))
     kind = content_type.partition(";")[0].strip().lower()
     if kind == JSON_TYPE:
-        base, (entries, status) = url, _read_json(body, url)
+        base, entries, status = read_json(body, url)
     elif kind in {HTML_TYPE, "text/html"}:
-        base, entries, status = _read_html(body, url)
+        base, entries, status = read_html(body, url)
     else:
         raise UpstreamError(
             f"{url} answers with {visible(kind)[:80] or 'no content type'}, which is not a page of a simple index"
@@ -139,7 +120,7 @@ def parse_page(
     return replace(listing, files=tuple(replace(file, status=status) for file in listing.files)) if status else listing
 
 
-def _gather(entries: list[_Entry], base: Url, page: Url, project: NormalizedName, rule: LinkRule) -> Listing:
+def _gather(entries: list[Entry], base: Url, page: Url, project: NormalizedName, rule: LinkRule) -> Listing:
     files: dict[str, IndexFile] = {}
     refused: set[str] = set()
     foreign, broken = 0, ""
@@ -196,14 +177,14 @@ def projects_of(filename: str) -> tuple[NormalizedName, ...]:
     return tuple(name for name, _ in parse_sdist_name(filename).readings)
 
 
-def _check_name(entry: _Entry, filename: str, project: NormalizedName) -> None:
+def _check_name(entry: Entry, filename: str, project: NormalizedName) -> None:
     if entry.fields.get("filename", filename) != filename:
         raise UpstreamError("the link leads to a file of another name")
     if project not in projects_of(filename):
         raise UpstreamError("a file of another project")
 
 
-def _bears_name(entry: _Entry, project: NormalizedName) -> bool:
+def _bears_name(entry: Entry, project: NormalizedName) -> bool:
     """Whether it is a file of the project by its looks: an egg or an installer is, though nobody can use it."""
     name = unquote(re.split("[?#]", entry.link, maxsplit=1)[0].rpartition("/")[2])
     return canonicalize_name(name).startswith(f"{project}-")
@@ -287,13 +268,6 @@ def _yanked(value: object) -> str | None:
             return None
 
 
-def _status(status: object, reason: object) -> Status | None:
-    """PEP 792. A status that nobody knows is passed over, as clients are to do."""
-    if not isinstance(status, str) or status not in STATUSES:
-        return None
-    return status, visible(reason)[:500] if isinstance(reason, str) else ""
-
-
 def _metadata(fields: Mapping[str, object]) -> str | None:
     """PEP 658, renamed by PEP 714. A bare `true` gives nothing to check the metadata with, and counts as none."""
     value = fields.get("core-metadata", fields.get("dist-info-metadata"))
@@ -301,130 +275,3 @@ def _metadata(fields: Mapping[str, object]) -> str | None:
         sha256 = value.get("sha256")
         return sha256.lower() if isinstance(sha256, str) and _SHA256.fullmatch(sha256.lower()) else None
     return None
-
-
-def _check_version(version: object, url: Url) -> None:
-    """PEP 629: "Tools SHOULD … error if the major version is unknown"."""
-    if not isinstance(version, str) or version.partition(".")[0] != "1":
-        raise UpstreamError(
-            f"{url} speaks version {visible(str(version))[:40]} of the simple API; version 1 is understood"
-        )
-
-
-def _read_json(body: bytes, url: Url) -> tuple[list[_Entry], Status | None]:
-    try:
-        page = json.loads(body, parse_int=_number)
-    except (ValueError, RecursionError):
-        raise UpstreamError(f"{url} says that it is JSON, and is not") from None
-    meta = page.get("meta") if isinstance(page, dict) else None
-    _check_version(meta.get("api-version") if isinstance(meta, dict) else None, url)
-    files = page.get("files")
-    if not isinstance(files, list):
-        raise UpstreamError(f"{url} has no list of files")
-    said = page.get("project-status")
-    status = _status(said.get("status"), said.get("reason")) if isinstance(said, dict) else None
-    return [_json_entry(file) for file in files], status
-
-
-def _number(text: str) -> int | None:
-    """None for what no field can mean, and what Python would not read: thousands of digits."""
-    return int(text) if len(text) <= 20 else None
-
-
-def _json_entry(file: object) -> _Entry:
-    if isinstance(file, dict) and isinstance(file.get("url"), str) and isinstance(file.get("filename"), str):
-        return _Entry(file["url"], file)
-    return _Entry("", {})
-
-
-def _read_html(body: bytes, url: Url) -> tuple[Url, list[_Entry], Status | None]:
-    if body.lstrip()[:1] in {b"{", b"["}:
-        raise UpstreamError(
-            f"{url} says that it is HTML, and sends JSON",
-            hint="The server's content type is wrong: ask whoever runs it.",
-        )
-    text = body.decode("utf-8", errors="replace")
-    reader = _Anchors()
-    try:
-        if _is_endless(text):
-            raise UpstreamError(f"{url} is no HTML page: tags or comments in it have no end")
-        reader.read(text)
-    except AssertionError as error:  # of "<![": until Python 3.14
-        raise UpstreamError(f"{url} is no HTML page: {visible(str(error))[:80]}") from None
-    if len(reader.base) > _LONGEST_URL:
-        raise UpstreamError(f"{url} has a <base> of {len(reader.base)} characters")
-    if (version := reader.meta.get("pypi:repository-version")) is not None:
-        _check_version(version, url)
-    base = url.join(reader.base) if reader.base else url
-    if reader.form and not any(
-        entry.fields.get("hashes") or entry.link.partition("#")[0].endswith((".whl", ".gz", ".zip"))
-        for entry in reader.entries
-    ):
-        raise UpstreamError(
-            f"{url} answers with a form instead of a list of files: a login page?",
-            hint="Put the user and password of this index into netrc or into its environment variable.",
-        )
-    status = _status(reader.meta.get("pypi:project-status"), reader.meta.get("pypi:project-status-reason"))
-    return base, reader.entries, status
-
-
-def _is_endless(text: str) -> bool:
-    """Whether tags or comments begin that do not end: to HTMLParser each of them is all the rest of the page again."""
-    return (
-        text.count("<!--") - text.count("-->") > _STRAY
-        or text.count("<") - text.count(">") > _STRAY
-        or max(map(len, text.split("<"))) > _LONGEST
-    )
-
-
-class _Anchors(HTMLParser):
-    """Collects the links of a PEP 503 page; its attributes get the names that the JSON form has for them."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.entries: list[_Entry] = []
-        self.base = ""
-        self.meta: dict[str, str] = {}
-        self.form = False
-
-    def read(self, text: str) -> None:
-        """The whole page. What is nothing but plain anchors, back to back, is read at a fifth of the price."""
-        at = text.find("<a ")
-        self.feed(text[: max(at, 0)])
-        if at > 0 and not self.rawdata and self.cdata_elem is None:  # neither in a comment nor in a script
-            while plain := _PLAIN_ANCHOR.match(text, at):
-                at = plain.end()
-                attributes = dict(_ATTRIBUTE.findall(plain[1]))
-                if "&" in plain[1]:
-                    attributes = {name: unescape(value) for name, value in attributes.items()}
-                self._anchor(attributes)
-        self.feed(text[max(at, 0) :])
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self._anchor(dict(attrs))
-        elif tag == "form":
-            self.form = True
-        elif tag == "base" and not self.base:
-            self.base = dict(attrs).get("href") or ""
-        elif tag == "meta":
-            said = dict(attrs)
-            self.meta[said.get("name") or ""] = said.get("content") or ""
-
-    def _anchor(self, attrs: Mapping[str, str | None]) -> None:
-        link = attrs.get("href")
-        if link is None:
-            return
-        fields: dict[str, object] = {"hashes": _pair(link.partition("#")[2])}
-        for name, value in attrs.items():
-            field = _TEXTS.get(name) or _PAIRS.get(name)
-            if field:
-                fields[field] = _pair(value or "") if name in _PAIRS else value or ""
-        self.entries.append(_Entry(link, fields))
-
-
-def _pair(text: str) -> dict[str, str]:
-    """`sha256=…` as the JSON form has it."""
-    name, equals, value = text.partition("=")
-    return {name: value} if equals else {}

@@ -90,6 +90,8 @@ def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -
         locks = locker.lock_sets()
         build_locks = lock_builds(yard, ground, locker, locks.values())
         plan = make_plan(ground, locks, build_locks)
+        for name in sorted({one.name for one in platform.sets} - {name for step in plan.steps for name in step.sets}):
+            yard.progress.note(platform.name, f"set {name} asks for nothing here")
         kept = {"key": _plan_key(yard, ground), "plan": asdict(plan)}
         write_file(_plan_file(yard, platform), json.dumps(kept, sort_keys=True).encode())
     return plan

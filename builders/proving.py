@@ -21,6 +21,8 @@ from builders.store import UNLIKE, Record, write_file
 from builders.yard import Yard, may_run_foreign_code
 
 _IMPORTS = Path(__file__).parent / "inside" / "imports.py"
+_NO_INSTALL = "the log has all that its pip said; `prove: false` publishes it all the same"
+_NO_IMPORT = "excuse what needs a display or a server: `builds: NAME: not-imported: [MODULE]`; or `prove: false`"
 _MOST_KEPT = 200  # proofs of a platform: its sets now, and those that a rollback may bring back
 
 
@@ -29,21 +31,20 @@ def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
     if not may_run_foreign_code(ground.platform):
         yard.progress.note(ground.platform.name, "not proven: on a host, importing takes `sandbox: none`")
         return
-    failures = []
+    failures: list[str] = []
+    hints: list[str] = []
     for one in ground.platform.sets:
         records = [yard.store.needed_record(step.fingerprint) for step in plan.steps if one.name in step.sets]
         key = _key(yard, ground, records)
         if key not in _proven(yard, ground):
-            failure = _prove_set(yard, ground, one.name, records)
+            failure, hint = _prove_set(yard, ground, one.name, records)
             if failure:
                 failures.append(failure)
+                hints.append(hint)
             else:
                 _keep(yard, ground, key)
     if failures:
-        raise ProofError(
-            "\n".join(failures),
-            hint="excuse what needs a display or a server: `builds: NAME: not-imported: [MODULE]`; or `prove: false`",
-        )
+        raise ProofError("\n".join(failures), hint="; ".join(dict.fromkeys(hints)))
 
 
 def is_proven(yard: Yard, ground: Ground, sets: Iterable[Sequence[Record | Step]]) -> bool:
@@ -56,8 +57,8 @@ def proofs_file(yard: Yard, platform: str) -> Path:
     return yard.folder / "proofs" / f"{platform}.json"
 
 
-def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> str:
-    """A sentence on what failed, or "" where the set is proven."""
+def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> tuple[str, str]:
+    """A sentence on what failed, "" where the set is proven; and what may be done about it."""
     platform = ground.platform.name
     job = Job(
         label=f"{platform}/prove",
@@ -76,12 +77,12 @@ def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> 
         if not ran.outcome.ok:
             ending = ran.outcome.ending
             how = last_line(log) if ending is Ending.EXITED else f"it ran into its {ending.value}"
-            return f"set {name} does not install on {platform}: {how} (log: {log})"
+            return f"set {name} does not install on {platform}: {how} (log: {log})", _NO_INSTALL
         failed = _told(ran.out / "failed.json")
     if failed == {}:
-        return ""
+        return "", ""
     told = "; ".join(f"{module}: {why}" for module, why in sorted(failed.items())) if failed else "no answer came back"
-    return f"set {name} on {platform}: what was installed cannot be imported: {told} (log: {log})"
+    return f"set {name} on {platform}: what was installed cannot be imported: {told} (log: {log})", _NO_IMPORT
 
 
 def _told(path: Path) -> dict[str, str] | None:

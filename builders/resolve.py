@@ -21,7 +21,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 from builders.errors import FetchError, ResolutionError, WheelyardError
 from builders.gateway import Gateway
 from builders.jobs import Executor, Input, Job, Network, last_line, run_job
-from builders.pages import IndexFile, Status
+from builders.page_forms import Status
+from builders.pages import IndexFile
 from builders.platforms import Limits
 from builders.terminal import visible
 from builders.upstreams import is_lasting

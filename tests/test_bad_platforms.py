@@ -102,6 +102,10 @@ CASES = {
     ),
     "P14": (in_platform("host: true"), "5:11: platform 'x' has both 'image' and 'host'; keep one"),
     "P14-neither": ("platforms: [{name: x, packages: [six]}]", "1:13: platform 'x' has neither 'image' nor 'host'"),
+    "publish-root": (
+        f"publish: {{url: 'file:///'}}\n{in_platform('')}",
+        "1:16: 'url' of 'publish' of platforms.yaml is the root of all files; allowed: file:// with the path",
+    ),
     "P1-old": (in_platform('python: "3.7"'), 'a version from "3.8" on, such as "3.11"'),
     "P16": (
         in_platform("requirements: ansible"),

@@ -124,6 +124,16 @@ def test_the_newest_version_with_a_wheel_is_taken_where_no_sdist_may_run(bench: 
 
 
 @pytest.mark.network
+def test_a_set_of_which_nothing_is_meant_for_here(bench: Bench) -> None:
+    """It is complete, and it is said that it is empty."""
+    make_wheel(bench.root / "vendor", "good", "1.0")
+    bench.declare("good; python_version < '3'", platform={**HOST, "prove": False})
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert "set packages asks for nothing here" in ran.out
+
+
+@pytest.mark.network
 def test_what_keeps_a_host_from_resolving_is_told_as_it_is(bench: Bench) -> None:
     """That sdists were passed over is said where that was it; a package may be asked for as a wheel there too."""
     make_sdist(bench.root / "vendor", "only")
