@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from builders.build_places import Places, places_here
 from builders.errors import SandboxError, WheelyardError
-from builders.facts import Facts
 from builders.jobs import Executor
 from builders.platforms import BuildSettings, Platform, Workspace
 from builders.scratch import remove_tree
