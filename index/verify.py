@@ -110,7 +110,8 @@ class _Tree:
     def read(cls, public: Path) -> _Tree:
         """Walk and hash, without following a link."""
         names = sorted(_walk(public))
-        links = {name: str((public / name).readlink()) for name in names if (public / name).is_symlink()}
+        targets = ((name, _target(public / name)) for name in names)
+        links = {name: target for name, target in targets if target is not None}
         with ThreadPoolExecutor() as pool:
             states = pool.map(lambda name: (name, _state(public / name)), (name for name in names if name not in links))
             tree = cls(public=public, files=dict(states), links=links, manifests=[])
@@ -150,6 +151,21 @@ def _walk(public: Path) -> Iterator[str]:
         yield from (prefix + name for name in names if prefix + name != MANIFEST)
 
 
+def _target(path: Path) -> str | None:
+    """Where a link leads; None for what is none, or has just gone."""
+    try:
+        return str(path.readlink())
+    except OSError:
+        return None
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
 def _split(url: str) -> SplitResult:
     try:
         return urlsplit(url)
@@ -168,7 +184,7 @@ def _above(path: str) -> Iterator[str]:
 
 def _manifests(tree: _Tree) -> Iterator[dict[str, Any]]:
     stage = tree.public / STAGE
-    pending = sorted(stage.glob("*.json")) if stage.is_dir() else []
+    pending = [path for path in _inside(stage) if path.suffix == ".json"]
     main = tree.public / MANIFEST
     there = main.is_file() and not main.is_symlink()
     if not there and (main.exists() or main.is_symlink()):

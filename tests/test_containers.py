@@ -20,12 +20,16 @@ from tests.conftest import Bench
 def test_what_is_outside_the_workspace_is_labelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job is run without the system's temporary folder; a network that was made for it says who made it."""
     monkeypatch.setattr(tempfile, "tempdir", "/nonexistent")
-    monkeypatch.setattr("builders.engine.GATEWAY_NETWORK", name := f"wheelyard-test-{os.getpid()}")
+    name = f"wheelyard-test-{os.getpid()}"
+    for module in ("engine", "containers"):
+        monkeypatch.setattr(f"builders.{module}.GATEWAY_NETWORK", name)
     engine = Engine(bench.root)
     inputs = (Input(name="word", content=b"hello"),)
     job = Job(label="test", script='cp "$IN/word" "$OUT"', inputs=inputs, network=Network.GATEWAY, limits=Limits())
     try:
-        with run_job(ContainerExecutor(engine, "debian:bookworm", ""), job, scratch=bench.root) as ran:
+        executor = ContainerExecutor(engine, "debian:bookworm", "")
+        executor.gateway_address()
+        with run_job(executor, job, scratch=bench.root) as ran:
             assert (ran.out / "word").read_bytes() == b"hello"
         assert engine.client.networks.get(name).attrs["Labels"] == {WORKSPACE_LABEL: str(bench.root.resolve())}
     finally:
