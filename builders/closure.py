@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
-from packaging.markers import UndefinedComparison
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from builders.requirements import parse_requirement
 from builders.store import Record
 
 
@@ -34,9 +34,9 @@ def _required(wheel: Record, markers: Mapping[str, str]) -> Iterator[Requirement
     """What it asks for there; old METADATA has lines that are no requirements: nobody can answer them."""
     for text in wheel.requires_dist:
         try:
-            required = Requirement(text)
+            required = parse_requirement(text)
             is_asked = required.marker is None or required.marker.evaluate({**markers, "extra": ""})
-        except (InvalidRequirement, UndefinedComparison):
+        except ValueError:
             continue
         if is_asked:
             yield required

@@ -24,7 +24,7 @@ _ATTRIBUTE = re.compile(r'([a-z][a-z-]*)="([^"<>]*)"')
 _TEXTS = {f"data-{name}": name for name in ("requires-python", "upload-time", "yanked")}
 _PAIRS = {f"data-{name}": name for name in ("core-metadata", "dist-info-metadata")}
 _STRAY = 100  # that an honest page may have in its text
-_LONGEST = 65536  # characters of a tag with the text that follows it
+_LONGEST = 65536  # characters of a tag
 _LONGEST_URL = 2000
 
 
@@ -108,7 +108,7 @@ def _is_endless(text: str) -> bool:
     return (
         text.count("<!--") - text.count("-->") > _STRAY
         or text.count("<") - text.count(">") > _STRAY
-        or max(map(len, text.split("<"))) > _LONGEST
+        or any(len(tag.partition(">")[0]) > _LONGEST for tag in text.split("<")[1:])
     )
 
 

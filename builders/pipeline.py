@@ -147,9 +147,8 @@ def refuse_lacking(yard: Yard, platform: Platform, plan: Plan) -> None:
     markers = dict(ground_of(yard, platform).facts.markers)
     lines: list[str] = []
     for one in platform.sets:
-        mine = [step.fingerprint for step in plan.steps if one.name in step.sets]
-        records = [record for fingerprint in mine if (record := yard.store.record(fingerprint))]
-        lines += [f"set {one.name}: {line}" for line in closure.lacking(records, markers)]
+        mine = yard.store.needed_records(step.fingerprint for step in plan.steps if one.name in step.sets)
+        lines += [f"set {one.name}: {line}" for line in closure.lacking(mine.values(), markers)]
     if lines:
         raise BuildError(
             "\n".join(lines),

@@ -218,7 +218,7 @@ class Planner:
             version=package.version,
             file=file,
             built=built,
-            network=built and (self._ground.settings(package.name).network or self._ground.platform.image is None),
+            network=built and (self._ground.settings(package.name).network or self._ground.platform.host),
             environment=environment,
             fingerprint=fingerprint,
             sets=(),

@@ -31,20 +31,19 @@ def prove(yard: Yard, ground: Ground, plan: Plan) -> None:
     if not may_run_foreign_code(ground.platform):
         yard.progress.note(ground.platform.name, "not proven: on a host, importing takes `sandbox: none`")
         return
-    failures: list[str] = []
-    hints: list[str] = []
+    failures: list[tuple[str, str]] = []
     for one in ground.platform.sets:
         records = [yard.store.needed_record(step.fingerprint) for step in plan.steps if one.name in step.sets]
         key = _key(yard, ground, records)
         if key not in _proven(yard, ground):
-            failure, hint = _prove_set(yard, ground, one.name, records)
+            failure = _prove_set(yard, ground, one.name, records)
             if failure:
                 failures.append(failure)
-                hints.append(hint)
             else:
                 _keep(yard, ground, key)
     if failures:
-        raise ProofError("\n".join(failures), hint="; ".join(dict.fromkeys(hints)))
+        said, hints = zip(*failures, strict=True)
+        raise ProofError("\n".join(said), hint="; ".join(dict.fromkeys(hints)))
 
 
 def is_proven(yard: Yard, ground: Ground, sets: Iterable[Sequence[Record | Step]]) -> bool:
@@ -57,8 +56,8 @@ def proofs_file(yard: Yard, platform: str) -> Path:
     return yard.folder / "proofs" / f"{platform}.json"
 
 
-def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> tuple[str, str]:
-    """A sentence on what failed, "" where the set is proven; and what may be done about it."""
+def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> tuple[str, str] | None:
+    """What failed, in a sentence, and what may be done about it; None where the set is proven."""
     platform = ground.platform.name
     job = Job(
         label=f"{platform}/prove",
@@ -80,7 +79,7 @@ def _prove_set(yard: Yard, ground: Ground, name: str, records: list[Record]) -> 
             return f"set {name} does not install on {platform}: {how} (log: {log})", _NO_INSTALL
         failed = _told(ran.out / "failed.json")
     if failed == {}:
-        return "", ""
+        return None
     told = "; ".join(f"{module}: {why}" for module, why in sorted(failed.items())) if failed else "no answer came back"
     return f"set {name} on {platform}: what was installed cannot be imported: {told} (log: {log})", _NO_IMPORT
 

@@ -57,7 +57,7 @@ def read_memo(path: Path) -> Memo:
             return EMPTY
         records = {record[: record.index(UNIT)]: record for record in body.decode().split(RECORD)[:-1]}
         return Memo(manifest=said["manifest"], since=said["since"], paths=tuple(said["paths"]), records=records)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return EMPTY
 
 

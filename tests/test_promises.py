@@ -100,7 +100,9 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
 
 def test_a_wheel_that_requires_more_than_its_index_said(bench: Bench) -> None:
     """Where nothing is proven either: what is in the wheel counts on the far side, so the platform is not complete."""
-    wheel = make_wheel(bench.root / "elsewhere", "demo", requires=["other>=1", "never; python_version<'3'"])
+    wheel = make_wheel(
+        bench.root / "elsewhere", "demo", requires=["other>=1", "never; python_version<'3'", "a; " + "(" * 3000]
+    )
     other = make_wheel(bench.root / "elsewhere", "other")
     said = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
     with serving() as server:
