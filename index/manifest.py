@@ -114,12 +114,18 @@ def _line(path: str, state: State) -> str:
     return f'{encode_basestring_ascii(path)}:{{"size":{size},"sha256":"{sha256}"}}'
 
 
+class _Target(str):
+    """A link's, once it was read: whatever has it under "link" is no state, but all paths, of which one is "link"."""
+
+    __slots__ = ()
+
+
 def _tightened(thing: dict[str, object]) -> object:
     """A tuple for each file, a text for each link: a tenth of the memory that as many small dicts would take."""
     match thing:
         case {"size": int(size), "sha256": str(sha256), **rest} if not rest:
             return size, sha256
-        case {"link": str(target), **rest} if not rest:
-            return target
+        case {"link": str(target), **rest} if not rest and not isinstance(target, _Target):
+            return _Target(target)
         case _:
             return thing

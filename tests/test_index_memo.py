@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from index import memo as module
@@ -164,6 +164,7 @@ PATHS = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size
 STATES = st.text(max_size=3) | st.tuples(st.integers(0, 10**12), st.text("0123456789abcdef", min_size=64, max_size=64))
 
 
+@example(before={"link": "x"}, changes={})
 @given(before=st.dictionaries(PATHS, STATES), changes=st.dictionaries(PATHS, st.none() | STATES))
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_changed_lines_are_the_manifest(before: dict[str, State], changes: dict[str, State | None]) -> None:
