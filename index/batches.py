@@ -150,7 +150,7 @@ def part_of(key: str, projects: Sequence[Project], platforms: Sequence[Published
             {one.name: found for one in holdings if (found := needs(one))},
             list(chain(*(project.decisions() for project in projects))),
         ),
-        files=tuple(chain(*files)),
+        files="/".join(chain(*files)),
         held=tuple(_all_held(projects, files)),
     )
 
@@ -168,7 +168,7 @@ def _all_held(projects: Iterable[Project], files: Mapping[tuple[str, str], int])
             projects=tuple(project for project, _, _ in mine),
             wheels=sum(len(wheels) for _, wheels, _ in mine),
             size=sum(wheel.size for _, wheels, _ in mine for wheel in wheels),
-            linked=tuple(files[wheel.sha256, wheel.filename] for wheel in flat),
+            linked=" ".join(str(files[wheel.sha256, wheel.filename]) for wheel in flat),
             html=html_pages.flat_links(flat),
         )
 

@@ -11,8 +11,8 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
+from zlib import crc32
 
 from index.batches import code
 from index.parts import RECORD, UNIT, Part
@@ -51,9 +51,9 @@ EMPTY = Memo(manifest="", since=0, paths=(), records={})
 def read_memo(path: Path) -> Memo:
     """The memo in this file; an empty one where there is none that can be used."""
     try:
-        head, _, body = path.read_bytes().partition(b"\n")
-        said = json.loads(head)
-        if said["code"] != code() or said["sha256"] != sha256(body).hexdigest():
+        with path.open("rb") as file:
+            said, body = json.loads(file.readline()), file.read()
+        if said["code"] != code() or said["crc32"] != crc32(body):
             return EMPTY
         records = {record[: record.index(UNIT)]: record for record in body.decode().split(RECORD)[:-1]}
         return Memo(manifest=said["manifest"], since=said["since"], paths=tuple(said["paths"]), records=records)
@@ -68,7 +68,7 @@ def write_memo(path: Path, *, manifest: str, since: int, paths: Iterable[str], r
         "code": code(),
         "manifest": manifest,
         "since": since,
-        "sha256": sha256(body).hexdigest(),
+        "crc32": crc32(body),
         "paths": list(paths),
     }
     beside = path.with_name(f".{path.name}.new")

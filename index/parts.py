@@ -23,25 +23,19 @@ class Held(NamedTuple):
     projects: tuple[str, ...]
     wheels: int
     size: int
-    linked: tuple[int, ...]
+    linked: str  # with blanks between: most who read a memo never ask
     html: str
 
     def columns(self) -> tuple[str, str, str, str, str]:
         """Its part of a record."""
-        return (
-            self.platform,
-            " ".join(self.projects),
-            f"{self.wheels} {self.size}",
-            " ".join(map(str, self.linked)),
-            self.html,
-        )
+        return self.platform, " ".join(self.projects), f"{self.wheels} {self.size}", self.linked, self.html
 
 
 class Part(NamedTuple):
     """Their share in the pages for all; the same key means the same part, pages, links and files.
 
     `wheels` and `size` count each file once, `rows` are lines of the front page's table, `notes` what is kept as JSON,
-    `files` sha256 and file name by turns.
+    `files` sha256 and file name by turns, with slashes between.
     """
 
     key: str
@@ -51,7 +45,7 @@ class Part(NamedTuple):
     size: int
     rows: str
     notes: str
-    files: tuple[str, ...]
+    files: str
     held: tuple[Held, ...]
 
     def paths(self) -> Iterator[str]:
@@ -59,7 +53,7 @@ class Part(NamedTuple):
         for folder in self._own_folders():
             yield from (f"{folder}/index.html", f"{folder}/index.v1_json")
         yield from map(page_of, self.names)
-        for sha256, name in zip(self.files[::2], self.files[1::2], strict=True):
+        for sha256, name in self._files():
             path = f"{pool_folder(sha256)}/{name}"
             yield from (path, f"{path}.metadata")
         for held in self.held:
@@ -67,16 +61,21 @@ class Part(NamedTuple):
 
     def folders(self) -> list[str]:
         """Those that hold nothing but their pages, and nothing but their files."""
-        return [*self._own_folders(), *map(pool_folder, self.files[::2])]
+        return [*self._own_folders(), *(pool_folder(sha256) for sha256, _ in self._files())]
 
     def _own_folders(self) -> list[str]:
         indexes = [("simple", self.offered), *((f"{held.platform}/simple", held.projects) for held in self.held)]
         return [f"{folder}/{name}" for folder, names in indexes for name in names]
 
+    def _files(self) -> list[tuple[str, str]]:
+        texts = self.files.split("/")
+        return list(zip(texts[::2], texts[1::2], strict=True))
+
     def links(self, held: Held) -> Iterator[tuple[str, str]]:
         """(path, target) of each link in a platform's folder."""
-        for place in held.linked:
-            sha256, name = self.files[2 * place : 2 * place + 2]
+        files = self._files()
+        for place in map(int, held.linked.split()):
+            sha256, name = files[place]
             yield f"{held.platform}/{name}", f"../{pool_folder(sha256)}/{name}"
 
     def needs(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
@@ -91,10 +90,10 @@ class Part(NamedTuple):
 
     def record(self) -> str:
         """For a memo."""
-        names, offered, files = " ".join(self.names), " ".join(self.offered), "/".join(self.files)
+        names, offered = " ".join(self.names), " ".join(self.offered)
         held = chain(*(one.columns() for one in self.held))
         counts = f"{self.wheels} {self.size}"
-        return UNIT.join((self.key, names, offered, counts, self.rows, self.notes, files, *held))
+        return UNIT.join((self.key, names, offered, counts, self.rows, self.notes, self.files, *held))
 
     @classmethod
     def parsed(cls, record: str) -> Part:
@@ -110,7 +109,7 @@ class Part(NamedTuple):
             size=size,
             rows=rows,
             notes=notes,
-            files=tuple(files.split("/")),
+            files=files,
             held=held_by,
         )
 
@@ -125,4 +124,4 @@ def notes(needs: Mapping[str, Mapping[str, Sequence[str]]], decisions: Sequence[
 
 def _held(platform: str, projects: str, counts: str, linked: str, html: str) -> Held:
     wheels, size = map(int, counts.split())
-    return Held(platform, tuple(projects.split()), wheels, size, tuple(map(int, linked.split())), html)
+    return Held(platform, tuple(projects.split()), wheels, size, linked, html)
