@@ -85,7 +85,7 @@ class LinkRule:
 class Listing:
     """What a page offers, less what cannot be read. `refused`: sites that it may not lead to.
 
-    `broken` says of one file why it cannot be used, "" where each can be.
+    `broken` says of one file why it cannot be used, "" where each can be; `status` is that of each file.
     `foreign`: none of its links is a file of the project, or it has no link and does not look like a page of an index.
     """
 
@@ -94,6 +94,7 @@ class Listing:
     broken: str
     links: int
     foreign: bool
+    status: Status | None = None
 
 
 def parse_page(
@@ -117,7 +118,9 @@ def parse_page(
     listing = _gather(entries, base, url, project, rule)
     if kind != JSON_TYPE and (listing.foreign or not entries):
         listing = replace(listing, foreign=not _is_empty_index(body.decode("utf-8", errors="replace"), project))
-    return replace(listing, files=tuple(replace(file, status=status) for file in listing.files)) if status else listing
+    if status is None:
+        return listing
+    return replace(listing, files=tuple(replace(file, status=status) for file in listing.files), status=status)
 
 
 def _gather(entries: list[Entry], base: Url, page: Url, project: NormalizedName, rule: LinkRule) -> Listing:

@@ -194,6 +194,8 @@ class _Index:
         if page.url.site != url.site and not rule.allows(page.url.scheme, page.url.site, page=page.url):
             raise _elsewhere(url, project, (page.url.site,), "is answered from")
         listing = parse_page(page.body, page.content_type, page.url, project=project, rule=rule)
+        if listing.status and listing.status[0] == "quarantined":  # PEP 792: no index may offer what it has of it
+            raise _quarantined(url, project, listing.status[1])
         if listing.foreign:
             raise _no_list(page.url, listing.links, project)
         return self._judged(listing, url, project)
@@ -214,6 +216,13 @@ class _Index:
                 self._url = machine_index(self._environ).folder()
                 self._fetcher.credentials.remember(self._url)
             return self._url
+
+
+def _quarantined(url: Url, project: str, reason: str) -> UpstreamError:
+    return UpstreamError(
+        f"{url.public()}: {project} is quarantined: {reason or 'no reason is given'}",
+        hint="Its index holds it to be unsafe, so nothing of it is taken: do without it and what requires it.",
+    )
 
 
 def _no_list(page: Url, links: int, project: str) -> UpstreamError:

@@ -13,6 +13,7 @@ import pytest
 from builders.pages import JSON_TYPE
 from tests import loopback
 from tests.conftest import Bench
+from tests.disk import snapshot
 from tests.projects_maker import make_wheel
 
 
@@ -85,6 +86,28 @@ def test_a_yank_and_a_status_are_published_when_the_lock_has_heard_of_them(bench
     assert bench.flat("here") == ["alpha-1.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"]
     assert bench.doit("verify").code == 0
     assert "PUBLISH" not in bench.doit().out
+
+
+@pytest.mark.parametrize("reason", ["steals <keys>\x1b[2J", None])
+@pytest.mark.parametrize("offers_files", [True, False])
+def test_what_is_quarantined_is_not_taken(
+    bench: Bench, index: loopback.Index, offers_files: bool, reason: str | None
+) -> None:
+    """PEP 792: nothing of it may be offered, whether its index obeys that or not. What was published before stays."""
+    bench.declare("alpha==1.0", "beta", upstream={"url": index.url})
+    assert bench.doit().code == 0
+    page_there = index.pages["beta"]
+    page_there["project-status"] = {"status": "quarantined"} | ({"reason": reason} if reason else {})
+    page_there["files"] = page_there["files"] if offers_files else []
+    index.server.behaviours["/simple/beta/"] = loopback.body(json.dumps(page_there).encode(), JSON_TYPE)
+    before = snapshot(bench.root / "public")
+    assert bench.doit().code == 0
+    told = bench.doit("upgrade")
+    assert told.code != 0
+    said = "steals <keys>\\x1b[2J" if reason else "no reason is given"
+    assert f"/simple/: beta is quarantined: {said}" in told.text
+    assert "Traceback" not in told.text
+    assert snapshot(bench.root / "public") == before
 
 
 def test_a_yank_that_is_taken_back(bench: Bench, index: loopback.Index) -> None:
