@@ -27,6 +27,7 @@ from builders.urls import Url
 
 __all__ = ["Answer", "Fetched", "Fetcher", "Page", "Patience"]
 _GONE = frozenset({404, 410})
+_OFFERED = "The index offers a file that it does not have: ask whoever runs it, or ask for another version."
 _SMALL = 16 * MEBIBYTE
 _Result = TypeVar("_Result")
 
@@ -92,9 +93,14 @@ class Fetcher:
         """Ask for a file, or a part of it, and hand its body on unread. UpstreamError may come while it is read."""
         headers = {"Accept-Encoding": "identity"} | ({"Range": byte_range} if byte_range else {})
         with ExitStack() as stack:
-            answer = self._persist(
-                lambda: stack.enter_context(self._connections.answer(method, url, headers)), url, UpstreamError
-            )
+
+            def attempt() -> Answer:
+                answer = stack.enter_context(self._connections.answer(method, url, headers))
+                if answer.status in _GONE:
+                    raise Failure("is not there", hint=_OFFERED, again=False)
+                return answer
+
+            answer = self._persist(attempt, url, UpstreamError)
             try:
                 yield answer
             except Failure as failure:

@@ -91,6 +91,17 @@ def test_a_failure_that_lasts_is_told_by_itself(
     assert index.server.paths == ["/simple/demo/"]
 
 
+@pytest.mark.parametrize("code", [404, 410])
+def test_a_file_that_is_offered_and_not_there(index: Index, gateway: Gateway, tmp_path: Path, code: int) -> None:
+    """Its own address is told, where uv would name that of the gateway."""
+    index.add("demo", "demo-1.0-py3-none-any.whl")
+    index.server.behaviours["/files/demo-1.0-py3-none-any.whl"] = loopback.status(code)
+    said, advice = refused(ask(gateway, tmp_path, "demo"))
+    files = index.url.replace("/simple/", "/files/")
+    assert said == f"set main: the index could not be read: {files}demo-1.0-py3-none-any.whl: is not there"
+    assert advice.startswith("The index offers a file that it does not have")
+
+
 def test_metadata_of_another_hash_is_asked_for_once(index: Index, gateway: Gateway, tmp_path: Path) -> None:
     """What the index vouches for and what it sends are shown side by side."""
     index.add("demo", "demo-1.0-py3-none-any.whl", fields={"core-metadata": {"sha256": "b" * 64}})
