@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from builders.yaml_nodes import Mistake, quoted
 
 if TYPE_CHECKING:
+    from packaging.markers import Marker
     from packaging.requirements import Requirement
 
 _LARGEST = 16 * 2**20
@@ -31,8 +32,12 @@ _DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 
 # The shape of nine lines out of ten; whatever else there is goes to packaging, which takes 40 ms to be imported.
 _NAME = r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?"
-_VERSION = r"[0-9]+(?:\.[0-9]+)*(?:(?:a|b|rc)[0-9]+)?(?:\.post[0-9]+)?(?:\.dev[0-9]+)?"
-_BOUND = rf"(?:(?:>=|<=|==|!=|<|>) ?{_VERSION}|(?:==|!=) ?[0-9]+(?:\.[0-9]+)*\.\*)"
+_LARGEST_NUMBER = 2**64 - 2  # in a version: uv reads no larger one
+_DIGITS_OF_LARGEST = 20
+_NUMBER = "[0-9]{1,19}"
+_RELEASE = rf"{_NUMBER}(?:\.{_NUMBER})*"
+_VERSION = rf"{_RELEASE}(?:(?:a|b|rc){_NUMBER})?(?:\.post{_NUMBER})?(?:\.dev{_NUMBER})?"
+_BOUND = rf"(?:(?:>=|<=|==|!=|<|>) ?{_VERSION}|(?:==|!=) ?{_RELEASE}\.\*)"
 _COMMON = re.compile(rf"({_NAME}) ?(\[ ?{_NAME}(?: ?, ?{_NAME})* ?\])? ?(?:{_BOUND}(?: ?, ?{_BOUND})*)?")
 _ARCHIVES = (".whl", ".zip", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")  # pip takes these for files, not names
 
@@ -315,9 +320,39 @@ def _suggestion(head: str) -> str:
 @lru_cache(maxsize=4096)
 def _packaging_problem(text: str) -> str:
     try:
-        parse_requirement(text)
+        requirement = parse_requirement(text)
     except ValueError as error:
         return str(error).split("\n", 1)[0]
+    if requirement.marker and (problem := _marker_problem(requirement.marker)):
+        return problem
+    return next(filter(None, (_version_problem(one.version) for one in requirement.specifier)), "")
+
+
+def _version_problem(text: str) -> str:
+    """What the specification allows and no resolver takes: `===` of something else, a number beyond 64 bits."""
+    from packaging.version import Version
+
+    numbers = [digits.lstrip("0") for digits in re.findall("[0-9]+", text.partition("+")[0])]
+    for digits in numbers:
+        if len(digits) > _DIGITS_OF_LARGEST or (digits and int(digits) > _LARGEST_NUMBER):
+            return f"{quoted(digits, limit=30)} is too large a number for a version; the largest is {_LARGEST_NUMBER}"
+    try:
+        Version(text.removesuffix(".*"))
+    except ValueError:  # InvalidVersion, or thousands of digits
+        return f"{quoted(text, limit=30)} is no version"
+    return ""
+
+
+def _marker_problem(marker: Marker) -> str:
+    """A comparison that no machine has an answer to: a resolver would take it for true and go on."""
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+    try:
+        marker.evaluate({"platform_release": "1.0", "platform_version": "1.0"})
+    except UndefinedComparison:
+        return "only versions can be compared with ~= and ===; allowed for texts: ==, !=, in, not in"
+    except UndefinedEnvironmentName:
+        return "a comparison in it names no variable; allowed: python_version, sys_platform, platform_machine, …"
     return ""
 
 
