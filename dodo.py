@@ -29,7 +29,7 @@ from builders.plan import Step
 from builders.platforms import Platform
 from builders.progress import Progress
 from builders.run import Run
-from builders.stopping import at_stop
+from builders.stopping import at_stop, end_with_the_reader
 from builders.store import UNLIKE, Damage, Record, write_file
 from builders.summary import RunEnd, Summary, counted
 from builders.terminal import visible
@@ -48,6 +48,7 @@ YARD = Yard(WORKSPACE, Progress())
 RUN = Run(YARD)
 PUBLIC = WORKSPACE.root / "public"
 at_stop(YARD.stop)
+end_with_the_reader()
 
 
 # --- the graph ----------------------------------------------------------------------------------------------------

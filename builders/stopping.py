@@ -74,8 +74,17 @@ class Active:
 active = Active()
 
 
+def end_with_the_reader() -> None:
+    """Let SIGPIPE end this process without a word, as it ends any program that only prints, until a run begins."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 class Signals:
-    """Between `install` and `restore`, INT, TERM and HUP raise SystemExit(128 + n); a second one ends the process."""
+    """Between `install` and `restore`, INT, TERM and HUP raise SystemExit(128 + n); a second one ends the process.
+
+    From `install` on a reader that goes away, of our output or of a socket, is an error like others, and ends nothing.
+    """
 
     CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -86,6 +95,7 @@ class Signals:
     def install(self) -> None:
         """Only the main thread may; in another one (a program around doit) signals stay as they are."""
         if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
             for number in self.CAUGHT:
                 if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
                     self._before[number] = signal.signal(number, self._caught)

@@ -6,6 +6,7 @@ import compileall
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,16 @@ def test_list_in_a_fresh_workspace(bench: Bench) -> None:
     assert all(line.isprintable() and len(line) <= 120 for line in out.splitlines())
     assert tried == []
     assert on_disk(bench.root) == before
+
+
+@pytest.mark.parametrize("words", [["list", "--all"], ["info", "platforms"]])
+def test_a_reader_that_goes_away_ends_what_only_prints(locked: Bench, words: list[str]) -> None:
+    """`doit list | head -1`: by SIGPIPE and without a word, as it ends others. A run goes on (test_progress.py)."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(locked.command(*words), check=False, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
 def test_list_where_all_is_locked(locked: Bench) -> None:
