@@ -119,7 +119,7 @@ def _pinned(platform: PublishedPlatform) -> dict[str, frozenset[str]]:
 
 def base(platforms: Sequence[PublishedPlatform], url: str | None) -> bytes:
     """What the pages of all projects depend on."""
-    return repr((code(), url, [(platform.name, platform.libc) for platform in platforms])).encode()
+    return repr((code(), url, [(platform.name, platform.libc, platform.tags) for platform in platforms])).encode()
 
 
 @cache

@@ -1,20 +1,24 @@
 """Who offers what of one project: a platform's own shelf, and the rules by which several become the merged index.
 
-The one promise: no client is ever offered a wheel that does not run on it. What a tag says, clients check themselves;
-what no tag says is decided here, and every decision is a sentence.
+The one promise: no client is ever offered a wheel that does not run on it, or that asks for something else than its own
+platform's does. What a tag says, clients check themselves; what no tag says is decided here, and every decision is a
+sentence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from packaging.version import InvalidVersion, Version
 
+from index.clients import taken
 from index.model import Entry, PublishedPlatform, Wheel
+from index.needs import Needs, needs
 
 Metadata = Callable[[str], bytes]  # sha256 of a METADATA file → its bytes
+NeedsOf = Callable[[str], Needs]  # sha256 of a METADATA file → what it asks for
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +66,8 @@ def shelf(platform: str, wheels: Sequence[Wheel]) -> Shelf:
 
 
 def merged(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], metadata: Metadata) -> Shelf:
-    """What everybody is offered, made from each platform's shelf; METADATA is read only where bytes differ."""
+    """What everybody is offered, made from each platform's shelf; METADATA is read only where it differs."""
+    needs_of = cache(lambda sha256: needs(metadata(sha256)))
     offers: dict[str, list[tuple[PublishedPlatform, Wheel]]] = {}
     for platform, one in zip(platforms, shelves, strict=True):
         for wheel in one.wheels:
@@ -70,11 +75,64 @@ def merged(platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], met
     chosen: list[Wheel] = []
     decisions: list[Decision] = []
     for candidates in offers.values():
-        choice, decision = _decide(candidates, metadata)
+        choice, decision = _decide(candidates, needs_of)
         chosen += [choice] if choice else []
         decisions += [decision] if decision else []
+    if len(shelves) > 1 or len(chosen) < len(offers):
+        surprises = _surprises(platforms, shelves, chosen, needs_of)
+        chosen = in_order(wheel for wheel in chosen if wheel.filename not in surprises)
+        decisions += surprises.values()
     decisions.sort(key=lambda one: one.filename)
-    return Shelf(wheels=tuple(chosen if len(shelves) == 1 else in_order(chosen)), decisions=tuple(decisions))
+    return Shelf(wheels=tuple(chosen), decisions=tuple(decisions))
+
+
+def _surprises(
+    platforms: Sequence[PublishedPlatform], shelves: Sequence[Shelf], chosen: Sequence[Wheel], needs_of: NeedsOf
+) -> dict[str, Decision]:
+    """What a platform's client would take here, and that asks for something else than what its own index gives it.
+
+    By file name. One that goes may leave another as the first to be taken, so this is asked until nothing more goes.
+    """
+    found: dict[str, Decision] = {}
+    everyone = [(platform, _by_version(one.wheels)) for platform, one in zip(platforms, shelves, strict=True)]
+    for version, here in _by_version(chosen).items():
+        having = [(platform, wheels[version]) for platform, wheels in everyone if version in wheels]
+        if len({wheel.metadata_sha256 for _, wheels in having for wheel in wheels}) == 1:
+            continue
+        offered: Sequence[Wheel] = here
+        while wrong := _wrong(having, offered, needs_of):
+            found |= wrong
+            offered = [wheel for wheel in offered if wheel.filename not in wrong]
+    return found
+
+
+def _wrong(
+    having: Sequence[tuple[PublishedPlatform, Sequence[Wheel]]], offered: Sequence[Wheel], needs_of: NeedsOf
+) -> dict[str, Decision]:
+    found: dict[str, list[str]] = {}
+    for platform, wheels in having:
+        own = taken(platform, wheels)
+        meant = {needs_of(wheel.metadata_sha256) for wheel in own}
+        for wheel in taken(platform, offered) if own else ():
+            if needs_of(wheel.metadata_sha256) not in meant:
+                found.setdefault(wheel.filename, []).append(f"{platform.name} has {own[0].filename}")
+    each = {wheel.filename: wheel for wheel in offered}
+    return {
+        name: _decision(
+            each[name],
+            f"is left out: {_and(instead)}, which requires something else, and would get this one in its place; each "
+            "platform's own index holds its own",
+        )
+        for name, instead in found.items()
+    }
+
+
+def _by_version(wheels: Iterable[Wheel]) -> dict[Version | str, list[Wheel]]:
+    found: dict[Version | str, list[Wheel]] = {}
+    for wheel in wheels:
+        is_one, version, text = _version_key(wheel.version)
+        found.setdefault(version if is_one else text, []).append(wheel)
+    return found
 
 
 def in_order(wheels: Iterable[Wheel]) -> list[Wheel]:
@@ -83,7 +141,7 @@ def in_order(wheels: Iterable[Wheel]) -> list[Wheel]:
 
 
 def _decide(
-    candidates: list[tuple[PublishedPlatform, Wheel]], metadata: Metadata
+    candidates: list[tuple[PublishedPlatform, Wheel]], needs_of: NeedsOf
 ) -> tuple[Wheel | None, Decision | None]:
     first = candidates[0][1]
     one_machine = _is_for_one_machine(first)
@@ -93,20 +151,34 @@ def _decide(
     if one_machine:
         return None, _decision(first, f"is left out: its linux_* tag promises nothing to a machine unlike {names}")
     if all(wheel.sha256 == first.sha256 for _, wheel in candidates):
-        joined = first
-        for _, wheel in candidates[1:]:
-            said = [one.yanked for one in (joined, wheel) if one.yanked is not None]
-            joined = _joined(joined, wheel, yanked=max(said, default=None))
-        return joined, None
-    if not _same_needs([wheel for _, wheel in candidates], metadata):
+        return _all_joined([wheel for _, wheel in candidates]), None
+    if owners := _with_other_needs(candidates, needs_of):
         return None, _decision(
             first,
-            f"is left out: {names} each built it with other requirements in its METADATA, so either would be wrong "
+            f"is left out: its METADATA requires one thing on {', another on '.join(owners)}, so either would be wrong "
             "somewhere; each platform's own index holds its own",
         )
     _, wheel = min(candidates, key=lambda one: _age(*one))
-    whose = " and ".join(f"{one.name}'s" for one, same in candidates if same.sha256 == wheel.sha256)
-    return wheel, _decision(first, f"was made with different bytes on {names}; this is {whose}, {_why(candidates)}")
+    same = [(platform, other) for platform, other in candidates if other.sha256 == wheel.sha256]
+    whose = _and(f"{platform.name}'s" for platform, _ in same)
+    text = f"was made with different bytes on {names}; this is {whose}, {_why(candidates)}"
+    return _all_joined([other for _, other in same]), _decision(first, text)
+
+
+def _with_other_needs(candidates: Sequence[tuple[PublishedPlatform, Wheel]], needs_of: NeedsOf) -> list[str]:
+    """Names of the platforms that agree, for each opinion; none where all are of one."""
+    if len({wheel.metadata_sha256 for _, wheel in candidates}) == 1:
+        return []
+    groups: dict[Needs, list[str]] = {}
+    for platform, wheel in candidates:
+        groups.setdefault(needs_of(wheel.metadata_sha256), []).append(platform.name)
+    return [_and(names) for names in groups.values()] if len(groups) > 1 else []
+
+
+def _and(names: Iterable[str]) -> str:
+    """`a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _is_for_one_machine(wheel: Wheel) -> bool:
@@ -121,23 +193,6 @@ def _is_for_one_machine(wheel: Wheel) -> bool:
     return any(part.startswith("linux_") for several in platforms for part in several.split("."))
 
 
-def _same_needs(wheels: list[Wheel], metadata: Metadata) -> bool:
-    hashes = sorted({wheel.metadata_sha256 for wheel in wheels})
-    return len(hashes) == 1 or len({_needs(metadata(sha256)) for sha256 in hashes}) == 1
-
-
-def _needs(metadata: bytes) -> frozenset[tuple[str, str]]:
-    """What of METADATA changes what gets installed; a newer setuptools changes other lines, and those do no harm."""
-    from email.parser import BytesHeaderParser
-
-    headers = BytesHeaderParser().parsebytes(metadata)
-    return frozenset(
-        (name, "".join(str(value).split()))
-        for name in ("Requires-Dist", "Requires-Python", "Provides-Extra")
-        for value in headers.get_all(name, [])
-    )
-
-
 def _age(platform: PublishedPlatform, wheel: Wheel) -> tuple[tuple[int, int], str, str]:
     return platform.libc or (999, 0), platform.name, wheel.sha256
 
@@ -147,6 +202,15 @@ def _why(candidates: list[tuple[PublishedPlatform, Wheel]]) -> str:
     if len(versions) == 1:
         return "the first by name"
     return "built on the oldest glibc and so good for the most machines"
+
+
+def _all_joined(wheels: Sequence[Wheel]) -> Wheel:
+    """Several platforms' records of the same bytes: yanked if any has heard so."""
+    joined = wheels[0]
+    for wheel in wheels[1:]:
+        said = [one.yanked for one in (joined, wheel) if one.yanked is not None]
+        joined = _joined(joined, wheel, yanked=max(said, default=None))
+    return joined
 
 
 def _joined(one: Wheel, other: Wheel, *, yanked: str | None) -> Wheel:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from index.model import Entry
 from index.tree import Tree
 from tests.index_makers import Shelves, made, platform
 
@@ -57,7 +60,74 @@ def test_other_requirements_are_offered_to_nobody(store: Shelves, tag: str) -> N
     assert offers(whole, "simple") == {newer.filename: newer.sha256}
     assert offers(whole, "a/simple")[one.filename] == one.sha256
     assert offers(whole, "b/simple")[two.filename] == two.sha256
-    assert "a, b each built it with other requirements" in whole.decisions[0].text
+    assert "its METADATA requires one thing on a, another on b" in whole.decisions[0].text
+
+
+ABI3, PURE, LINUX = "cp311-cp311-manylinux_2_31_x86_64", "py3-none-any", "cp311-cp311-linux_x86_64"
+
+
+@pytest.mark.parametrize(
+    ("here", "there"),
+    [
+        (("foo", PURE), ("Foo", PURE)),  # spelled otherwise: pip takes either
+        (("foo", PURE), ("foo", ABI3)),  # both run here, and the other one comes first
+        (("foo", PURE), ("foo-1", PURE)),  # as it does with a build number
+    ],
+)
+def test_another_file_with_other_requirements_takes_nobodys_place(
+    store: Shelves, here: tuple[str, str], there: tuple[str, str]
+) -> None:
+    """A client of the merged index gets what its own platform's requires, whichever file that is, or nothing."""
+    own, others = named(store, *here), named(store, *there, requires=["bar"])
+    whole = made(store, platform("a", [own]), platform("b", [others], libc=(2, 41)))
+    assert offers(whole, "simple") == {}
+    assert [offers(whole, f"{name}/simple").keys() for name in "ab"] == [{own.filename}, {others.filename}]
+    assert any("is left out: a has" in one.text and "requires something else" in one.text for one in whole.decisions)
+    agreed = made(store, platform("a", [own]), platform("b", [named(store, *there)], libc=(2, 41)))
+    assert offers(agreed, "simple").keys() == {own.filename, others.filename}
+
+
+def named(store: Shelves, stem: str, tag: str, requires: Sequence[str] = ()) -> Entry:
+    """A wheel of foo 1.0 whose file name spells that, and its build number, in this way."""
+    name, _, build = stem.partition("-")
+    filename = "-".join([name, "1.0", *([build] if build else []), tag]) + ".whl"
+    return replace(store.wheel("foo", tag=tag, requires=requires, body=stem), filename=filename)
+
+
+def test_what_replaces_a_wheel_for_one_machine_requires_the_same(store: Shelves) -> None:
+    """Its linux_* wheel is left out: the pure one of the same version, which requires less, is not offered for it."""
+    own = store.wheel("foo", tag=LINUX, requires=["bar"])
+    pure = store.wheel("foo")
+    tags = (LINUX, PURE)
+    whole = made(store, replace(platform("a", [own, pure]), tags=tags))
+    assert offers(whole, "simple") == {}
+    with_same = made(store, replace(platform("a", [own, store.wheel("foo", requires=["bar"])]), tags=tags))
+    assert len(offers(with_same, "simple")) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("bar >=1 ; extra == 'my_extra'", 'Bar>=1; extra == "my-extra"'),
+        ("bar (>=1,<2)", "bar<2,>=1"),
+        ("bar[B_b,a]", "bar[a,b-b]"),
+    ],
+)
+def test_the_same_requirement_in_other_words(store: Shelves, one: str, other: str) -> None:
+    """Build tools of other versions write it otherwise, and it is the same: one of the two is offered."""
+    spelled, otherwise = (
+        store.wheel("foo", requires=[text], extra=f"Provides-Extra: {extra}")
+        for text, extra in ((one, "my_extra"), (other, "my-extra"))
+    )
+    whole = made(store, platform("a", [spelled]), platform("b", [otherwise], libc=(2, 41)))
+    assert offers(whole, "simple") == {spelled.filename: spelled.sha256}
+
+
+def test_who_agrees_on_what_is_required_is_told(store: Shelves) -> None:
+    """Two of three platforms have the same."""
+    same, other = store.wheel("foo", requires=["bar"]), store.wheel("foo", requires=["baz"])
+    whole = made(store, platform("a", [same]), platform("b", [other]), platform("c", [same]))
+    assert "its METADATA requires one thing on a and c, another on b, so" in whole.decisions[0].text
 
 
 def test_a_project_with_nothing_to_offer_is_not_listed(store: Shelves) -> None:
@@ -110,6 +180,17 @@ def test_yanked_in_one_record_is_yanked(store: Shelves) -> None:
     whole = made(store, platform("a", [foo]), platform("b", [later]))
     [file] = json.loads(dict(whole.pages())["simple/foo/index.v1_json"])["files"]
     assert (file["yanked"], file["upload-time"]) == ("broken", "2020-01-01T00:00:00Z")
+
+
+def test_yanked_in_one_record_is_yanked_beside_other_bytes(store: Shelves) -> None:
+    """A third platform with bytes of its own changes nothing about what is known of the others'."""
+    foo, later = (store.wheel("foo", yanked=said) for said in (None, "broken"))
+    other = store.wheel("foo", body="other")
+    whole = made(
+        store, platform("a", [foo]), platform("b", [later], libc=(2, 36)), platform("c", [other], libc=(2, 41))
+    )
+    [file] = json.loads(dict(whole.pages())["simple/foo/index.v1_json"])["files"]
+    assert (file["yanked"], file["hashes"]["sha256"]) == ("broken", foo.sha256)
 
 
 def test_order_of_platforms_does_not_matter(store: Shelves) -> None:
