@@ -11,7 +11,8 @@
                                            memo  (what need not be made again)
 
 names says what may stand in a path, errors what can go wrong, people_parts what the pages for people have in common;
-clients says which wheel a client takes, needs what one requires, for the catalog; collector pauses the garbage collector.
+clients which wheel a client takes, and needs what a wheel requires, for the catalog. collector pauses the garbage
+collector.
 
 Nothing in here knows of `builders`; dodo.py joins the two.
 """

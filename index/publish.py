@@ -28,7 +28,7 @@ from index.errors import PublishError
 from index.known import STAGE, Known
 from index.memo import write_memo
 from index.names import ABOUT, POOL, is_inside
-from index.staging import STAGES, Blob, Staged, stage
+from index.staging import NEW_FOR_PEOPLE, STAGES, Blob, Staged, stage
 from index.tree import Tree
 
 _FEW = 32  # so many parts, or such a part of all, are brought up one by one; with more, all are looked at at once
@@ -106,6 +106,8 @@ def _publish(root: Root, tree: Tree, blob: Blob, memo: Path | None, known: Known
         _clear(root, known)
         raise
     for folder in STAGES:
+        if folder == NEW_FOR_PEOPLE and root.state(manifest.NAME) is None:
+            root.write(manifest.NAME, manifest.printed({}))  # these pages lead to it
         _bring(root, folder, "")
     root.sync()
     root.replace(f"{STAGE}/{manifest.NAME}", manifest.NAME)

@@ -67,7 +67,11 @@ def uv_toml(platform: str, url: str | None) -> str:
 def requirements(platform: PublishedPlatform, one: PublishedSet) -> str:
     """Every wheel of a set as `name==version --hash`, for `pip install --require-hashes -r`."""
     lines = [f"# {one.name} on {platform.name}, Python {platform.python}: all of it, by hash.\n"]
-    lines += [f"{w.project}=={w.version} \\\n    --hash=sha256:{w.sha256}\n" for w in in_order(one.wheels)]
+    every = (wheel for wheels in (platform.wheels, *(each.wheels for each in platform.sets)) for wheel in wheels)
+    local = {(wheel.project, wheel.version.partition("+")[0]) for wheel in every if "+" in wheel.version}
+    for wheel in in_order(one.wheels):
+        equal = "===" if (wheel.project, wheel.version) in local else "=="  # PEP 440: ==1.0 takes 1.0+local as well
+        lines.append(f"{wheel.project}{equal}{wheel.version} \\\n    --hash=sha256:{wheel.sha256}\n")
     return "".join(lines)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,14 @@ _FOR_PEOPLE = re.compile(r"([^/]+/)?index\.html|about/[^/]+\.html")
 _EPOCH = "1970-01-01T00:00:00Z"
 _LISTING = re.compile(r"(?!about/)[^/]+/([^/]+\.txt|pylock\.[^/]+\.toml|[^/]+\.pylock\.toml)")  # what a set asks for
 _HASH = re.compile(r"\b[0-9a-f]{64}\b")
+_PINNED = re.compile(r"([a-z0-9-]+)={2,3}(\S+) \\\n    --hash=sha256:([0-9a-f]{64})\n")
+_LOCKED = re.compile(r'\bpath = "([^"]*)"[^{}]*\{sha256 = "([0-9a-f]{64})"\}')
+_ELSEWHERE = re.compile(r"\b(path|url|vcs|directory|archive|sdist|index|sha256)\b *=")
+_SETTING = re.compile(r"(#.*|\[global\]|\[\[index\]\]|(no-index|find-links|index-url|trusted-host|url|default) = .*)?")
+_ACTIVE = frozenset({"script", "iframe", "object", "embed", "form", "frame"})
+_STATUSES = frozenset({"active", "archived", "deprecated", "quarantined"})
+_WORD = re.compile(r"[-_.]?(alpha|beta|preview|pre|rc|post|rev|dev|[abcr])[-_.]?([0-9]*)")
+_WORDS = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc", "rev": "post", "r": "post"}
 _UPLOAD_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 
@@ -67,8 +75,9 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
 
 def _findings(public: Path) -> list[str]:
     found = _Tree.read(public)
-    for check in (_against_manifest, _readable, _empty_folders, _pool, _indexes, _folders, _plain_pages, _front_page):
+    for check in (_against_manifest, _readable, _empty_folders, _pool, _indexes, _folders, _settings, _plain_pages):
         check(found)
+    _front_page(found)
     _pointed_to(found)
     return sorted(set(found.findings))
 
@@ -137,6 +146,8 @@ class _Tree:
         path = _joined(page, unquote(parts.path))
         if parts.scheme or parts.netloc or parts.path.startswith("/") or path.startswith(".."):
             self.say(page, f"links to {url!r}, which is outside the tree")
+        if parts.query:
+            self.say(page, f"links to {url!r}, with a question that no folder can answer")
         _, _, sha256 = parts.fragment.partition("sha256=")
         return path, sha256 or None
 
@@ -325,7 +336,7 @@ def _lists_projects(folder: str) -> bool:
 def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
     parsed = _parsed(tree, html)
     links = parsed.found
-    _version(tree, html, parsed)
+    _for_clients(tree, html, parsed)
     names = [_word(project, "name") for project in _load(tree, other, "projects")]
     if tree.moves(html, other):
         return
@@ -342,7 +353,7 @@ def _root(tree: _Tree, folder: str, html: str, other: str) -> None:
 
 def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
     parsed = _parsed(tree, html)
-    _version(tree, html, parsed)
+    _for_clients(tree, html, parsed)
     said = [_from_html(tree, html, text, attributes) for text, attributes in parsed.found]
     if _name(tree, other) != posixpath.basename(folder) and not tree.moves(other):
         tree.say(other, f"is about {_name(tree, other)!r}")
@@ -354,30 +365,43 @@ def _project(tree: _Tree, folder: str, html: str, other: str) -> None:
     status, reason = (parsed.metas.get(f"pypi:project-status{end}") for end in ("", "-reason"))
     if {"status": status, "reason": reason or ""} != _status(tree, other) and not tree.moves(html, other):
         tree.say(folder, "HTML and JSON disagree about the project's status")
+    if status not in _STATUSES:
+        tree.say(html, f"{status!r} is no status of a project")
     for page, files in ((html, said), (other, also)):
         for one in files:
             _file(tree, page, one)
     tree.offered.setdefault(posixpath.dirname(folder), {}).update({one.name: one for one in said})
 
 
-def _version(tree: _Tree, page: str, parsed: _Anchors) -> None:
+def _for_clients(tree: _Tree, page: str, parsed: _Anchors) -> None:
     if parsed.metas.get("pypi:repository-version") != "1.4":
         tree.say(page, "is not of repository-version 1.4")
+    if parsed.active:
+        tree.say(page, f"has a <{parsed.active}>, which could lead a browser elsewhere")
 
 
 def _versions(tree: _Tree, page: str, files: list[_File]) -> None:
-    """PEP 700: `versions` are those of the files, as METADATA spells them."""
+    """PEP 700: `versions` are those of the files; METADATA may spell them otherwise."""
     try:
         said = json.loads(_read(tree, page) or b"").get("versions")
     except _UNLIKE:
         return
-    found = {_metadata(tree, one).get("Version") for one in files if f"{one.path}.metadata" in tree.files}
-    if said != list(dict.fromkeys(map(str, said or ()))) or (found and set(said) != set(map(str, found))):
+    found = {str(_metadata(tree, one).get("Version")) for one in files if f"{one.path}.metadata" in tree.files}
+    if said != list(dict.fromkeys(map(str, said or ()))) or (found and {*map(_plain, said)} != {*map(_plain, found)}):
         tree.say(page, "its versions are not those of its files")
 
 
+def _plain(version: str) -> str:
+    """PEP 440 spells one version in many ways (1.0-RC.1, v1.0.0c1): with as little of that as needs no parser."""
+    public, _, local = version.strip().lower().partition("+")
+    public = re.sub(r"(?<=[0-9])-([0-9]+)(?=$|[-_.]?dev)", r"post\1", public)
+    public = re.sub(r"^v?(0+!)?|(?<![0-9])0+(?=[0-9])", "", public)
+    public = _WORD.sub(lambda found: _WORDS.get(found[1], found[1]) + (found[2] or "0"), public)
+    return re.sub(r"(\.0)+(?=$|[a-z])", "", public) + "+" + re.sub("[-_.]", ".", local)
+
+
 def _metadata(tree: _Tree, one: _File) -> Message:
-    return BytesHeaderParser().parsebytes(_read(tree, f"{one.path}.metadata") or b"")
+    return HeaderParser().parsestr((_read(tree, f"{one.path}.metadata") or b"").decode(errors="replace"))
 
 
 def _file(tree: _Tree, page: str, one: _File) -> None:
@@ -432,6 +456,40 @@ def _folders(tree: _Tree) -> None:
             continue
         elif one is None or one.path != place or (one.yanked is not None and one.sha256 not in asked.get(index, ())):
             tree.say(path, "is not what the platform's index offers under this name")
+
+
+def _settings(tree: _Tree) -> None:
+    """Client settings say nothing but what they are for; what a set asks for is in its platform's index as it says."""
+    for path in sorted(tree.files.keys() - tree.wrong):
+        folder, name = posixpath.split(path)
+        text = (_read(tree, path) or b"").decode(errors="replace") if folder and "/" not in folder else ""
+        if name in {"pip.conf", "uv.toml"}:
+            _no_others(tree, path, (line for line in text.splitlines() if not _SETTING.fullmatch(line)))
+        elif _LISTING.fullmatch(path) and not interrupted(tree.public):
+            (_requirements if name.endswith(".txt") else _lock)(tree, path, text)
+
+
+def _no_others(tree: _Tree, path: str, lines: Iterator[str]) -> None:
+    for line in lines:
+        tree.say(path, f"says {line[:80]!r}, which nobody publishes")
+
+
+def _requirements(tree: _Tree, path: str, text: str) -> None:
+    offered = tree.offered.get(f"{posixpath.dirname(path)}/simple", {}).values()
+    known = {one.sha256: one.name.split("-")[:2] for one in offered}
+    for project, version, sha256 in _PINNED.findall(text):
+        name, spelled = known.get(sha256, (project, version))
+        if (re.sub("[-_.]+", "-", name).lower(), _plain(spelled)) != (project, _plain(version)):
+            tree.say(path, f"asks for {project} {version}, and its sha256 is that of {name} {spelled}")
+    _no_others(tree, path, (line for line in _PINNED.sub("", text).splitlines() if line and not line.startswith("#")))
+
+
+def _lock(tree: _Tree, path: str, text: str) -> None:
+    for target, sha256 in _LOCKED.findall(text):
+        place = _joined(path, target)
+        if tree.files.get(place, (0, ""))[1] != sha256 and place not in tree.wrong:
+            tree.say(path, f"leads to {place}, where no file of its sha256 is")
+    _no_others(tree, path, (line for line in _LOCKED.sub("", text).splitlines() if _ELSEWHERE.search(line)))
 
 
 def _flat_page(tree: _Tree, folder: str) -> None:
@@ -495,7 +553,8 @@ def _pointed_to(tree: _Tree) -> None:
 class _Anchors(HTMLParser):
     """Every <a> with its text and attributes, and every <link>; of each <meta> the content by name.
 
-    `sources` are what a browser fetches besides; `based` says whether a <base> gives all links another meaning.
+    `sources` are what a browser fetches besides; `based` says whether a <base> gives all links another meaning,
+    `active` and `doubled` in which element something acts by itself, or is said twice.
     """
 
     def __init__(self) -> None:
@@ -504,6 +563,8 @@ class _Anchors(HTMLParser):
         self.metas: dict[str | None, str | None] = {}
         self.sources: list[str] = []
         self.based = False
+        self.active = ""
+        self.doubled = ""
         self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -511,8 +572,13 @@ class _Anchors(HTMLParser):
         self.found += [("", dict(attrs))] if tag in {"a", "link"} else []
         self.sources += [source for name, source in attrs if name == "src" and source]
         self.based = self.based or tag == "base"
+        said = dict(attrs)
+        if tag in _ACTIVE or "http-equiv" in said or any(name.startswith("on") for name in said):
+            self.active = tag
+        if len(said) < len(attrs) or (tag == "meta" and said.get("name") in self.metas.keys() - {None}):
+            self.doubled = tag
         if tag == "meta":
-            self.metas[dict(attrs).get("name")] = dict(attrs).get("content")
+            self.metas[said.get("name")] = said.get("content")
 
     def handle_data(self, data: str) -> None:
         if self._inside:
@@ -534,18 +600,27 @@ def _parsed(tree: _Tree, page: str) -> _Anchors:
         tree.say(page, f"is no HTML: {error}")
     if parser.based:
         tree.say(page, "has a <base>, which gives its links another meaning")
+    if parser.doubled:
+        tree.say(page, f"a <{parser.doubled}> says something twice, and readers choose either")
     return parser
 
 
 def _load(tree: _Tree, page: str, key: str) -> list[dict[str, Any]]:
     try:
-        document = json.loads(_read(tree, page) or b"")
+        document = json.loads(_read(tree, page) or b"", object_pairs_hook=_once_each)
         if document["meta"]["api-version"] != "1.4":
             tree.say(page, "is not of api-version 1.4")
         return [one for one in document[key] if isinstance(one, dict)]
     except _UNLIKE as error:
         tree.say(page, f"is not the JSON that it should be: {error!r}")
         return []
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    said = dict(pairs)
+    if len(said) < len(pairs):
+        raise ValueError("something is said twice")
+    return said
 
 
 def _name(tree: _Tree, page: str) -> str | None:

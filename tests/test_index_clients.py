@@ -19,6 +19,7 @@ from index.errors import TreeError
 from index.model import PublishedPlatform
 from index.settings import checked_url
 from index.tree import tree
+from index.verify import verify
 from tests.index_makers import Shelves, platform, put, served
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}.{sys.version_info.micro}"
@@ -137,6 +138,18 @@ def test_the_hashed_requirements_install(yard: Yard, client: str, way: str) -> N
     """<set>.txt as it is, from everywhere, and only what has these hashes."""
     getattr(yard, client)(*yard.index(way), "--require-hashes", "-r", str(yard.public / "box" / "base.txt"))
     assert yard.installed() == {"foo-1.0", "bar-1.0+local.1"}
+
+
+@pytest.mark.parametrize("client", ["pip", "uv"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_local_version_beside_it_is_not_what_was_asked_for(yard: Yard, client: str, way: str) -> None:
+    """PEP 440: `==1.0` takes 1.0+cpu as well, and would rather; publishing adds, so it may be there from before."""
+    store = Shelves(yard.public.with_name("other"))
+    foo, before = store.wheel("foo", "1.0"), store.wheel("foo", "1.0+cpu")
+    put(yard.public, store, platform("box", [before, foo], sets={"base": [foo]}, python=PYTHON))
+    getattr(yard, client)(*yard.index(way), "--require-hashes", "-r", str(yard.public / "box" / "base.txt"))
+    assert yard.installed() == {"foo-1.0"}
+    assert verify(yard.public) == []
 
 
 def test_another_file_of_the_name_is_refused(yard: Yard) -> None:

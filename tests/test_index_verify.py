@@ -13,6 +13,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -139,6 +140,21 @@ def test_a_flipped_bit_is_found_wherever_it_is(public: Path) -> None:
     assert verify(public) == []
 
 
+@pytest.mark.parametrize(
+    "spelled", ["1.0-RC.1", "v1.0rc1", "1.0.0c1", " 1.0rc01 ", "0!1.0-pre_1", "1.0.preview1", "1.0rc1"]
+)
+def test_a_version_in_another_spelling(tmp_path: Path, spelled: str) -> None:
+    """PEP 440 allows many; METADATA may have any, and it is the same version."""
+    store = Shelves(tmp_path / "store")
+    foo = replace(store.wheel("foo", "1.0rc1"), version=spelled)
+    whole = tree([platform("old", [foo])], url=None, metadata=store.metadata)
+    publish(tmp_path / "public", whole, blob=store.blob)
+    assert verify(tmp_path / "public") == []
+    other = replace(foo, version="1.0rc2")
+    publish(tmp_path / "public", tree([platform("old", [other])], url=None, metadata=store.metadata), blob=store.blob)
+    assert any("its versions are not those of its files" in one for one in verify(tmp_path / "public"))
+
+
 def test_a_missing_file_is_found(public: Path) -> None:
     """Each file and each link, one at a time."""
     for path in sorted(one for one in public.rglob("*") if one.is_symlink() or one.is_file()):
@@ -161,6 +177,65 @@ ALTERATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
             public, "old/foo-0.9-py3-none-any.whl", f"../{wheel(public, 'foo-0.9').relative_to(public)}"
         ),
         r"old/foo-0.9-py3-none-any.whl: is not what the platform's index offers",
+    ),
+    "a status that nobody knows": (
+        lambda public: [
+            edit(public, "simple/foo/index.html", '(project-status" content)="active"', r'\1="evil"'),
+            edit(public, "simple/foo/index.v1_json", '"status":"active"', '"status":"evil"'),
+        ],
+        r"simple/foo/index.html: 'evil' is no status of a project",
+    ),
+    "two addresses in HTML": (
+        lambda public: edit(
+            public, "simple/foo/index.html", '<a href="', '<a href="https://evil.example/x.whl" href="'
+        ),
+        r"simple/foo/index.html: a <a> says something twice",
+    ),
+    "two addresses in JSON": (
+        lambda public: edit(public, "simple/foo/index.v1_json", '"url":"', '"url":"https://evil.example/x","url":"'),
+        r"simple/foo/index.v1_json: is not the JSON that it should be: .*said twice",
+    ),
+    "two repository-versions": (
+        lambda public: edit(
+            public, "simple/index.html", "<title>", '<meta name="pypi:repository-version" content="2.0"><title>'
+        ),
+        r"simple/index.html: a <meta> says something twice",
+    ),
+    "a script on a page for clients": (
+        lambda public: edit(public, "simple/foo/index.html", "</body>", "<script>alert(1)</script></body>"),
+        r"simple/foo/index.html: has a <script>",
+    ),
+    "a page that leads elsewhere by itself": (
+        lambda public: edit(public, "simple/index.html", "<title>", '<meta http-equiv="refresh" content="0"><title>'),
+        r"simple/index.html: has a <meta>, which could lead a browser elsewhere",
+    ),
+    "a question behind an address": (
+        lambda public: edit(public, "simple/foo/index.html", r"\.whl#", ".whl?x=1#"),
+        r"simple/foo/index.html: links to '.*\?x=1#.*', with a question",
+    ),
+    "a second index in pip.conf": (
+        lambda public: edit(public, "old/pip.conf", r"\Z", "extra-index-url = https://evil.example/\n"),
+        r"old/pip.conf: says 'extra-index-url = https://evil.example/', which nobody publishes",
+    ),
+    "a second index in uv.toml": (
+        lambda public: edit(public, "old/uv.toml", r"\Z", 'extra-index-url = ["https://evil.example/"]\n'),
+        r"old/uv.toml: says 'extra-index-url",
+    ),
+    "an option in a set's requirements": (
+        lambda public: edit(public, "old/base.txt", r"\A", "--extra-index-url https://evil.example/\n"),
+        r"old/base.txt: says '--extra-index-url https://evil.example/', which nobody publishes",
+    ),
+    "another version in a set's requirements": (
+        lambda public: edit(public, "old/base.txt", "foo==1.0 ", "foo==1.1 "),
+        r"old/base.txt: asks for foo 1.1, and its sha256 is that of foo 1.0",
+    ),
+    "another path in a lock": (
+        lambda public: edit(public, "old/base.pylock.toml", r"path = \"../files/", 'path = "../nofiles/'),
+        r"old/base.pylock.toml: leads to nofiles/.*, where no file of its sha256 is",
+    ),
+    "a lock that leads elsewhere": (
+        lambda public: edit(public, "old/base.pylock.toml", r"path = \"../", 'url = "https://evil.example/'),
+        r"old/base.pylock.toml: says '.*url = .*', which nobody publishes",
     ),
     "an orphan": (lambda public: (public / "files" / "x.whl").write_text("x"), r"files/x.whl: nothing points to it"),
     "an orphan in the manifest": (
