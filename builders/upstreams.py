@@ -20,7 +20,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
-from packaging.utils import NormalizedName
+from packaging.utils import NormalizedName, canonicalize_name
 from packaging.version import Version
 
 from builders.connections import Failure
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 MACHINE = "machine"
 EXPECTED_AT_ONCE = 4
+_RENAME = "Give it the name that its build tool gave it, or take it out of this folder."
 
 
 class _Source(Protocol):
@@ -253,6 +254,7 @@ class _Folder:
         self._folder = folder
         self._lock = threading.Lock()
         self._names: dict[NormalizedName, list[str]] | None = None
+        self._broken: dict[str, ArchiveError] = {}  # wheels by whose names nobody can tell what they are
         self._hashes: dict[tuple[str, int, int, int], str] = {}
 
     def files(self, project: NormalizedName) -> tuple[IndexFile, ...] | None:
@@ -261,7 +263,12 @@ class _Folder:
             if self._names is None:
                 self._names = self._scan()
             names = self._names.get(project)
-        return None if names is None else tuple(self._file(name) for name in names)
+        if names is not None:
+            return tuple(self._file(name) for name in names)
+        for name, error in self._broken.items():
+            if canonicalize_name(name.partition("-")[0]) == project:  # or another upstream would be asked for it
+                raise UpstreamError(f"{self._folder}: {error.reason}", hint=_RENAME)
+        return None
 
     def _scan(self) -> dict[NormalizedName, list[str]]:
         found: dict[NormalizedName, list[str]] = {}
@@ -271,9 +278,12 @@ class _Folder:
         except OSError as error:
             raise UpstreamError(f"the find-links folder {self._folder} cannot be read: {error.strerror}") from None
         for name in names:
-            with suppress(ArchiveError):
+            try:
                 for project in projects_of(name):
                     found.setdefault(project, []).append(name)
+            except ArchiveError as error:
+                if name.lower().endswith(".whl"):
+                    self._broken[name] = error
         return found
 
     def _file(self, name: str) -> IndexFile:

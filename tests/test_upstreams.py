@@ -189,6 +189,22 @@ def test_a_folder_is_an_upstream(public: Index, tmp_path: Path) -> None:
         ask(tmp_path, Upstream(find_links="none")).files(canonicalize_name("foo"))
 
 
+@pytest.mark.parametrize(
+    "name", ["Foo_Bar-1.0-<b>-py3-none-any.whl", "foo_bar-1.0.whl", "foo.bar-x\x1b[2J-py3-none-any.whl"]
+)
+def test_a_wheel_in_a_folder_whose_name_says_nothing(tmp_path: Path, public: Index, name: str) -> None:
+    """It is named, and nobody else is asked for the project: that would be a stranger's."""
+    public.add("foo-bar", "foo_bar-2.0-py3-none-any.whl")
+    (tmp_path / "vendor").mkdir()
+    (tmp_path / "vendor" / name).write_bytes(b"wheel")
+    upstreams = ask(tmp_path, Upstream(find_links="vendor/"), Upstream(url=public.url))
+    with pytest.raises(UpstreamError, match="this is no file name of a wheel") as refused:
+        upstreams.files(canonicalize_name("foo-bar"))
+    assert "\x1b" not in str(refused.value)
+    assert public.server.asked == []
+    assert upstreams.files(canonicalize_name("foo")) == ()
+
+
 def test_without_an_index_the_machines_own_comes_last(public: Index, tmp_path: Path) -> None:
     """A folder alone is asked first; then what this machine's pip is set to, credentials included."""
     (tmp_path / "foo-1.0.tar.gz").write_bytes(b"sdist")
