@@ -56,6 +56,8 @@ class Gateway:
 
     `wanted` is told of each file that the resolver looks at. Of a project in `from_sdist`, versions with no sdist are
     not offered; the wheels of the others are, so that their metadata can be read where no foreign code runs.
+
+    `sdists_given` counts the sdists that were handed out: none of their code runs in a box before.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Gateway:
         self._lock = threading.Lock()
         self._failed: dict[str, WheelyardError] = {}  # by path, the last one
         self._pages: dict[tuple[NormalizedName, str], _Body] = {}
+        self.sdists_given = 0
         self._root = f"/{secrets.token_urlsafe(24)}"
         try:
             self._server = _Server((address, 0), self)
@@ -197,6 +200,9 @@ class Gateway:
         self, file: IndexFile, method: str, byte_range: str | None
     ) -> Iterator[tuple[int, dict[str, str], Iterator[bytes]]]:
         """Status, headers and body of a file that is passed through."""
+        if method != "HEAD" and not file.filename.endswith(".whl"):
+            with self._lock:
+                self.sdists_given += 1
         if file.url.scheme == "file":
             with _local(file.url.local_path(), byte_range) as answer:
                 yield answer

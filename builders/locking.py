@@ -128,7 +128,7 @@ class Locker:
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def resolve(self, several: Iterable[Wanted]) -> dict[str, str]:
-        """Lock texts for all of these by their requests' keys, in one job.
+        """Lock texts for all of these by their requests' keys.
 
         ResolutionError with every reason when some have no solution.
         """
@@ -144,13 +144,14 @@ class Locker:
             [replace(one.request, previous=_text(one.path)) for one in wanted.values()],
             label=f"{name}/lock",
             limits=self._ground.platform.limits,
+            places=self._yard.build_places,
             scratch=self._yard.store.scratch(),
             log=self._yard.fresh_log(name, "lock"),
             place=lambda request, file: self._place(file, wanted[request.key].path.parent),
         )
         failed = [answer for answer in answers.values() if isinstance(answer, ResolutionError)]
         if failed:
-            raise ResolutionError("\n".join(error.reason for error in failed), hint=failed[0].hint)
+            raise ResolutionError("\n".join(dict.fromkeys(error.reason for error in failed)), hint=failed[0].hint)
         texts = {
             key: self._render(wanted[key], answer) for key, answer in answers.items() if isinstance(answer, Resolved)
         }

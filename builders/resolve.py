@@ -2,25 +2,33 @@
 
 Several requests run in one job, because they share uv's cache; those that ask for the same are one. For each, uv writes
 the lock and then, from the same cache, the plain list whose comments say who asked for what.
+
+An sdist's code may run there, to say what the sdist needs, and it could write the answers of its neighbours. uv has to
+get the sdist first: where the gateway handed one out while such a job ran, whoever asked for it, the job's answers are
+not looked at, and each request is made again in a job of its own.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterator, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
+from builders.build_places import Places
 from builders.errors import FetchError, ResolutionError, WheelyardError
 from builders.gateway import Gateway
-from builders.jobs import Executor, Input, Job, Network, last_line, run_job
+from builders.jobs import Executor, Input, Job, Network, Ran, last_line, run_job
 from builders.page_forms import Status
 from builders.pages import IndexFile
 from builders.platforms import Limits
@@ -85,6 +93,9 @@ class Resolved:
     statuses: dict[str, Status]
 
 
+Answers = dict[str, Resolved | ResolutionError]
+
+
 def resolve(
     executor: Executor,
     gateway: Gateway,
@@ -92,34 +103,74 @@ def resolve(
     *,
     label: str,
     limits: Limits,
+    places: Places,
     scratch: Path,
     log: Path,
     place: Callable[[Request, IndexFile], Place],
-) -> dict[str, Resolved | ResolutionError]:
+) -> Answers:
     """Resolve every request on one platform; a request without solution is an error in the answer, not an exception.
 
-    `place` says how a file of the index stands in a lock.
+    `place` says how a file of the index stands in a lock. A job of a request's own waits for one of `places`, where it
+    goes before all builds.
     """
-    asked = [replace(request, key="") for request in requests]
-    names = {one: f"r{number}" for number, one in enumerate(dict.fromkeys(asked))}  # many builds need the same
-    inputs = [item for one, name in names.items() for item in _inputs(name, one)]
-    job = Job(
+    groups = _alike(requests)
+    job = _job(groups, gateway, label, limits)
+    given = gateway.sdists_given
+    with run_job(executor, job, scratch=scratch, log=log) as ran:
+        if len(groups) == 1 or gateway.sdists_given == given:
+            return _answers(ran, job, groups, gateway, place)
+
+    def alone(number: int, same: Sequence[Request]) -> Answers:
+        job = _job([same], gateway, f"{label}, {same[0].key}", limits)
+        own_log = log.with_suffix(f".{number}.log")
+        own_log.write_bytes(b"")
+        with places.taken(sys.maxsize), run_job(executor, job, scratch=scratch, log=own_log) as ran:
+            return _answers(ran, job, [same], gateway, place)
+
+    with ThreadPoolExecutor(max_workers=32) as pool:
+        return {key: answer for some in pool.map(alone, count(1), groups) for key, answer in some.items()}
+
+
+def _alike(requests: Iterable[Request]) -> list[list[Request]]:
+    """Those that ask for the same are together: many builds need the same."""
+    groups: dict[Request, list[Request]] = {}
+    for request in requests:
+        groups.setdefault(replace(request, key=""), []).append(request)
+    return list(groups.values())
+
+
+def _job(groups: Sequence[Sequence[Request]], gateway: Gateway, label: str, limits: Limits) -> Job:
+    firsts = [(f"r{number}", same[0]) for number, same in enumerate(groups)]
+    return Job(
         label=label,
-        script="".join(_script(name, one, gateway.index_url) for one, name in names.items()),
-        inputs=tuple(inputs),
+        script="".join(_script(name, request, gateway.index_url) for name, request in firsts),
+        inputs=tuple(item for name, request in firsts for item in _inputs(name, request)),
         env=(("UV_HTTP_TIMEOUT", "300"),),
         network=Network.GATEWAY,
         limits=limits,
     )
-    with run_job(executor, job, scratch=scratch, log=log) as ran:
-        if not ran.outcome.ok:
-            raise ResolutionError(
-                f"resolving for {label} ended early ({ran.outcome.ending.value}): {last_line(log)}", hint=f"log: {log}"
-            )
-        return {
-            request.key: _answer(names[one], request, ran.out, gateway, place)
-            for request, one in zip(requests, asked, strict=True)
-        }
+
+
+def _answers(
+    ran: Ran,
+    job: Job,
+    groups: Sequence[Sequence[Request]],
+    gateway: Gateway,
+    place: Callable[[Request, IndexFile], Place],
+) -> Answers:
+    early = _early_end(ran, job)
+    return {
+        request.key: early or _answer(f"r{number}", request, ran.out, gateway, place)
+        for number, same in enumerate(groups)
+        for request in same
+    }
+
+
+def _early_end(ran: Ran, job: Job) -> ResolutionError | None:
+    if not ran.outcome.ok:
+        how, said = ran.outcome.ending.value, last_line(ran.log)
+        return ResolutionError(f"resolving for {job.label} ended early ({how}): {said}", hint=f"log: {ran.log}")
+    return None
 
 
 def _inputs(name: str, request: Request) -> list[Input]:

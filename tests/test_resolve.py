@@ -7,28 +7,36 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
+from builders.build_places import Places
 from builders.gateway import Gateway
 from builders.hosts import HostExecutor, find_python
 from builders.platforms import Limits
-from builders.resolve import Place, Request, Resolved, resolve
+from builders.resolve import Answers, Place, Request, Resolved, resolve
 from tests import loopback
+from tests.archive_makers import SDIST_NAME, TOP, member, sdist_bytes
 from tests.loopback import Index
 from tests.test_gateway import wheel
 
 
 def ask(gateway: Gateway, folder: Path, *requirements: str, uv: Path | None = None) -> Resolved | tuple[str, str]:
     """The answer, or reason and hint of there being none."""
-    answer = resolve(
+    answer = ask_for_all(gateway, folder, Request(key="set main", requirements=requirements), uv=uv)["set main"]
+    return answer if isinstance(answer, Resolved) else (answer.reason, answer.hint)
+
+
+def ask_for_all(gateway: Gateway, folder: Path, *requests: Request, uv: Path | None = None) -> Answers:
+    """The answers of a host to several requests."""
+    return resolve(
         HostExecutor(find_python(None), uv or Path(find_uv_bin()), folder),
         gateway,
-        [Request(key="set main", requirements=requirements)],
+        requests,
         label="here/lock",
         limits=Limits(seconds=60),
+        places=Places(1),
         scratch=folder,
         log=folder / "log",
         place=lambda _, file: Place(key="url", value=str(file.url), sha256=file.sha256 or ""),
-    )["set main"]
-    return answer if isinstance(answer, Resolved) else (answer.reason, answer.hint)
+    )
 
 
 def locked(*packages: str) -> str:
@@ -179,3 +187,41 @@ def test_files_of_the_gateway_stand_in_the_lock_as_they_are_upstream(
     assert isinstance(answer, Resolved)
     assert f'url = "{index.server.url}files/demo-1.0-py3-none-any.whl"' in answer.pylock
     assert gateway.index_url.split("/")[3] not in answer.pylock
+
+
+PLANTS = b"""
+import os, pathlib
+
+def prepare_metadata_for_build_wheel(directory, config_settings=None):
+    neighbour = pathlib.Path(os.environ["WORK"], "r1")
+    neighbour.mkdir()
+    (neighbour / "pylock.toml").write_text(LOCK)
+    info = pathlib.Path(directory, "demo-1.0.dist-info")
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: demo\\nVersion: 1.0\\n")
+    return info.name
+
+LOCK = """
+BACKEND = b"[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+
+
+def test_a_set_whose_sdist_writes_into_its_neighbour(index: Index, gateway: Gateway, tmp_path: Path) -> None:
+    """What an sdist leaves where the next set will be resolved, here a lock to stay close to, moves nothing there."""
+    hook = member(f"{TOP}/backend.py", PLANTS + repr(locked('name = "good"\nversion = "1.0"\n')).encode())
+    index.add("demo", SDIST_NAME, sdist_bytes(hook, pyproject=BACKEND))
+    for version in ("1.0", "2.0"):
+        index.add("good", f"good-{version}-py3-none-any.whl", wheel("good", version))
+    answers = ask_for_all(gateway, tmp_path, *(Request(key=name, requirements=(name,)) for name in ("demo", "good")))
+    demo, good = answers["demo"], answers["good"]
+    assert isinstance(demo, Resolved)
+    assert isinstance(good, Resolved)
+    assert f"files/{SDIST_NAME}" in demo.pylock
+    assert "files/good-2.0-py3-none-any.whl" in good.pylock
+
+
+def test_sets_of_wheels_share_a_job(index: Index, gateway: Gateway, tmp_path: Path) -> None:
+    """Where no sdist was handed out nothing foreign ran: there is the log of one job."""
+    index.add("good", "good-1.0-py3-none-any.whl", wheel("good", "1.0"))
+    answers = ask_for_all(gateway, tmp_path, *(Request(key=text, requirements=(text,)) for text in ("good", "good<2")))
+    assert [isinstance(one, Resolved) for one in answers.values()] == [True, True]
+    assert [path.name for path in tmp_path.glob("log*")] == ["log"]
