@@ -15,6 +15,7 @@ from html import unescape
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.errors import ArchiveError, UpstreamError
@@ -40,6 +41,7 @@ _INDEX_WORDS = re.compile(r"\b(links for|simple index|index of|directory listing
 _HTML = re.compile(r"<(!doctype html|html)\b", re.IGNORECASE)
 _LEADS_ON = re.compile(r"<(script|i?frame)\b|http-equiv *= *[\"']?refresh", re.IGNORECASE)
 _REQUIRES_PYTHON = re.compile(rf" *|{_CLAUSE}(,({_CLAUSE})?)*")
+_STAR = re.compile(r"([<>]=?[^,*]*(?=\.)|[!=]=[^,*]*\.\d+)\.?\*")  # `>=3.8.*`, `!=3.0*`: uv knows what is meant
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,7 +172,14 @@ def _link(base: Url, text: str) -> _Link:
 
 @lru_cache(maxsize=256)  # a page repeats few of them
 def _is_requires_python(text: str) -> bool:
-    return len(text) <= 200 and _REQUIRES_PYTHON.fullmatch(text) is not None
+    """Whether uv reads it: a file with any other uv drops, and says nothing."""
+    if len(text) > 200 or not _REQUIRES_PYTHON.fullmatch(text):
+        return False
+    try:
+        SpecifierSet(_STAR.sub(r"\1", text))
+    except InvalidSpecifier:
+        return False
+    return True
 
 
 def projects_of(filename: str) -> tuple[NormalizedName, ...]:

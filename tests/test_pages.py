@@ -338,6 +338,18 @@ def test_a_hostile_requires_python_costs_its_file(text: str) -> None:
     assert read_json(entry(fields={"requires-python": text})).files == ()
 
 
+@pytest.mark.parametrize("text", ["~=3", "~=3.8.*", "3.8", ">=3*", "==3.*.*", "!=3.*.1", ">=3..8", ">=3+local"])
+def test_a_requires_python_that_uv_does_not_read_costs_its_file(text: str) -> None:
+    """Uv drops such a file and says nothing; so it is told here, where there is no other."""
+    assert read_json(entry(fields={"requires-python": text})).broken.endswith(f"cannot be read: {text}")
+
+
+@pytest.mark.parametrize("text", ["", "~=3.8", ">=3.8.*,", "<4.*", "<=3.9.*,!=3.0*", "==3.*", "===3.11.7", ">= v3.8"])
+def test_a_requires_python_that_uv_reads_stands(text: str) -> None:
+    """In its own words, some of which are no specifiers to others."""
+    assert read_json(entry(fields={"requires-python": text})).files[0].requires_python == (text or None)
+
+
 def test_a_hostile_reason_is_made_harmless() -> None:
     """I9: control characters are spelled out, and the length is bounded; the file stays yanked."""
     (file,) = read_json(entry(fields={"yanked": "\x1b[2J\n" + "x" * 10_000})).files
