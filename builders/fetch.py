@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
@@ -89,8 +89,13 @@ class Fetcher:
         return self._persist(attempt, url, UpstreamError)
 
     @contextmanager
-    def open(self, url: Url, *, method: str = "GET", byte_range: str | None = None) -> Iterator[Answer]:
-        """Ask for a file, or a part of it, and hand its body on unread. UpstreamError may come while it is read."""
+    def open(
+        self, url: Url, *, size: int | None, method: str = "GET", byte_range: str | None = None
+    ) -> Iterator[Answer]:
+        """Ask for a file, or a part of it, and hand its body on unread. UpstreamError may come while it is read.
+
+        One comes where the body has more than `size` bytes, or than any file may have.
+        """
         headers = {"Accept-Encoding": "identity"} | ({"Range": byte_range} if byte_range else {})
         with ExitStack() as stack:
 
@@ -102,7 +107,7 @@ class Fetcher:
 
             answer = self._persist(attempt, url, UpstreamError)
             try:
-                yield answer
+                yield replace(answer, chunks=_within(answer.chunks, size, self._patience.file_bytes))
             except Failure as failure:
                 raise UpstreamError(f"{url.public()}: {failure.reason}", hint=failure.hint) from None
 
@@ -234,12 +239,10 @@ class _Part:
     def add(self, chunk: bytes, stream: BinaryIO) -> None:
         """Write and hash, up to what the file may have."""
         if self.size is not None and self.have + len(chunk) > self.size:
-            raise _WrongBytes(_mismatch("size", str(self.size), f"more than {self.size}"))
+            raise _WrongBytes(_longer(self.size))
         if self.have + len(chunk) > self._most:
             self.discard()
-            raise Failure(
-                f"sends more than {self._most // MEBIBYTE} MiB, which is more than any file may have", again=False
-            )
+            raise _too_large(self._most)
         stream.write(chunk)
         self._count(chunk)
 
@@ -287,6 +290,26 @@ class _Part:
 
 def _mismatch(what: str, expected: str, actual: str) -> str:
     return f"is not the file that was asked for\n  expected: {what} {expected}\n  actual:   {what} {actual}"
+
+
+def _longer(size: int) -> str:
+    return _mismatch("size", str(size), f"more than {size}")
+
+
+def _too_large(most: int) -> Failure:
+    return Failure(f"sends more than {most // MEBIBYTE} MiB, which is more than any file may have", again=False)
+
+
+def _within(chunks: Iterator[bytes], size: int | None, most: int) -> Iterator[bytes]:
+    """The body, as far as its file may be long."""
+    have = 0
+    for chunk in chunks:
+        have += len(chunk)
+        if size is not None and have > size:
+            raise Failure(_longer(size), again=False)
+        if have > most:
+            raise _too_large(most)
+        yield chunk
 
 
 def _content_range(text: str) -> tuple[int | None, int | None]:

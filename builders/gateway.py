@@ -207,7 +207,7 @@ class Gateway:
             with _local(file.url.local_path(), byte_range) as answer:
                 yield answer
             return
-        with self._fetcher.open(file.url, method=method, byte_range=byte_range) as remote:
+        with self._fetcher.open(file.url, size=file.size, method=method, byte_range=byte_range) as remote:
             yield (
                 remote.status,
                 {name: remote.headers[name] for name in _PASSED_ON if name in remote.headers},

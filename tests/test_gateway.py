@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -288,6 +289,28 @@ def test_a_file_that_breaks_off_does_not_look_whole(index: Index, gateway: Gatew
     with pytest.raises(http.client.IncompleteRead):
         get(url)
     assert "broke off" in str(gateway.failure_behind(url))
+
+
+@pytest.mark.parametrize(
+    ("size", "said"), [(300_000, "expected: size 300000\n  actual:   size more than 300000"), (None, "more than 1 MiB")]
+)
+def test_a_file_is_no_longer_than_it_may_be(index: Index, tmp_path: Path, size: int | None, said: str) -> None:
+    """What uv got until then does not look whole, and upstream is not asked again: its disk would be filled once more.
+
+    A server that knows of no ranges sends all that it has.
+    """
+    index.add("foo", "foo-1.0.tar.gz", fields={"size": size})
+    index.server.behaviours["/files/foo-1.0.tar.gz"] = loopback.endless()
+    fetcher = Fetcher({}, patience=replace(QUICK, file_bytes=2**20))
+    upstreams = Upstreams((Upstream(url=index.url),), root=tmp_path, environ={}, fetcher=fetcher)
+    with Gateway(upstreams, fetcher, address="127.0.0.1") as gateway:
+        url = gateway.index_url.replace("/simple/", "/files/foo/foo-1.0.tar.gz")
+        assert len(get(url, Range="bytes=-7")[2]) <= (size or 2**20)
+        code, _, body = get(url)
+    assert code == 424
+    assert said in body.decode()
+    assert f"{index.server.url}files/foo-1.0.tar.gz: " in str(gateway.failure_behind(url))
+    assert index.server.paths == ["/simple/foo/", "/files/foo-1.0.tar.gz"]
 
 
 def test_a_client_that_goes_away_is_no_failure(index: Index, gateway: Gateway) -> None:
