@@ -14,7 +14,7 @@ from functools import cached_property
 from os.path import relpath
 from pathlib import Path
 
-from builders.errors import ResolutionError
+from builders.errors import FetchError, ResolutionError
 from builders.lock import Lock, LockedPackage, parse_lock, read_lock, render_lock
 from builders.pages import IndexFile
 from builders.plan import Ground
@@ -183,7 +183,22 @@ class Locker:
     def _first_seen(self, file: IndexFile) -> str:
         with tempfile.TemporaryDirectory(dir=self._yard.store.scratch()) as folder:
             path = Path(folder, "file")
-            return self._yard.fetcher.fetch(file.url, path, sha256=None, size=file.size).sha256
+            fetched = self._yard.fetcher.fetch(file.url, path, sha256=None, size=file.size)
+            _check_other_hash(file, path)
+            return fetched.sha256
+
+
+def _check_other_hash(file: IndexFile, path: Path) -> None:
+    """Of bytes whose sha256 the index did not say: FetchError where they are not what it did say."""
+    if file.other_hash is None:
+        return
+    name, expected = file.other_hash
+    with path.open("rb") as stream:
+        actual = hashlib.file_digest(stream, lambda: hashlib.new(name, usedforsecurity=False)).hexdigest()
+    if actual != expected:
+        raise FetchError(
+            f"{file.url} is not what the index says\n  expected: {name} {expected}\n  actual:   {name} {actual}"
+        )
 
 
 def _text(path: Path) -> str | None:

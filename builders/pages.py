@@ -28,6 +28,8 @@ JSON_TYPE = "application/vnd.pypi.simple.v1+json"
 HTML_TYPE = "application/vnd.pypi.simple.v1+html"
 ACCEPT = f"{JSON_TYPE}, {HTML_TYPE};q=0.2, text/html;q=0.1"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_OTHER_HASHES = ("sha512", "sha384", "sha224", "sha1", "md5")
+_HEX = re.compile(r"[0-9a-f]{32,128}")
 _MOST_BYTES = 2**63 - 1  # what TOML and the clients have room for: one size above that costs them the whole page
 _CLAUSE = r" *((===?|[~!<>]=|[<>]) *)?v?[0-9][0-9A-Za-z.*+!-]* *"
 # What nearly every link of a large index looks like: nothing in it is encoded, escaped or relative.
@@ -48,12 +50,14 @@ _STAR = re.compile(r"([<>]=?[^,*]*(?=\.)|[!=]=[^,*]*\.\d+)\.?\*")  # `>=3.8.*`, 
 class IndexFile:
     """One wheel or sdist that an index offers. `url` has no user info. `yanked` is None, or the reason, maybe empty.
 
+    Where there is no sha256, `other_hash` is another that was given: its name, as hashlib has it, and its digits.
     `status` is its project's with the reason, maybe empty (PEP 792); None: active, or nothing was said.
     """
 
     filename: str
     url: Url
     sha256: str | None = None
+    other_hash: tuple[str, str] | None = None
     size: int | None = None
     upload_time: str | None = None
     requires_python: str | None = None
@@ -231,6 +235,14 @@ def _sha256(fields: Mapping[str, object]) -> object:
     return hashes.get("sha256") if isinstance(hashes, Mapping) else None
 
 
+def _other_hash(fields: Mapping[str, object]) -> tuple[str, str] | None:
+    """The strongest that can be compared with."""
+    hashes = fields.get("hashes")
+    said = hashes if isinstance(hashes, Mapping) else {}
+    found = ((name, str(said.get(name)).lower()) for name in _OTHER_HASHES)
+    return next((one for one in found if _HEX.fullmatch(one[1])), None)
+
+
 def _broken(fields: Mapping[str, object]) -> str:
     """Why a file cannot be used: a field that matters cannot be read. "" if it can."""
     sha256, requires = _sha256(fields), fields.get("requires-python")
@@ -248,6 +260,7 @@ def _file(link: _Link, fields: Mapping[str, object]) -> IndexFile:
         filename=link.filename,
         url=link.url,
         sha256=str(sha256).lower() if sha256 else None,
+        other_hash=None if sha256 else _other_hash(fields),
         size=size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= _MOST_BYTES else None,
         upload_time=_time(fields.get("upload-time")),
         requires_python=str(requires) if requires else None,

@@ -121,7 +121,16 @@ def test_metadata_without_a_hash_counts_as_none(value: object) -> None:
 def test_weak_hashes_are_no_hashes() -> None:
     """I6: no hash at all, or md5 only; the file is offered, and the fetch step has to find the sha256 for itself."""
     listing = read_html('<a href="foo-1.zip#md5=abc">x</a><a href="foo-2.zip">x</a>')
-    assert [file.sha256 for file in listing.files] == [None, None]
+    assert [(file.sha256, file.other_hash) for file in listing.files] == [(None, None)] * 2
+
+
+def test_another_hash_is_taken_where_there_is_no_sha256() -> None:
+    """The strongest that hashlib has, from both forms; the sha256 is all that is needed where there is one."""
+    hashes = {"md5": "1" * 32, "sha512": "C" * 128, "sha1": 7, "blake9": "2" * 64}
+    (file,) = read_json(entry(fields={"hashes": hashes})).files
+    assert (file.sha256, file.other_hash) == (None, ("sha512", "c" * 128))
+    assert read_json(entry(fields={"hashes": {**hashes, "sha256": A}})).files[0].other_hash is None
+    assert read_html(f'<a href="foo-1.zip#md5={"1" * 32}">x</a>').files[0].other_hash == ("md5", "1" * 32)
 
 
 FORBIDDEN = (

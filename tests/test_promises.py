@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -95,6 +95,28 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
     assert "was built again" not in ran.out
 
 
+# --- what an index says of a file -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["md5", "sha1", "sha512"])
+def test_a_hash_of_another_kind_is_compared_too(bench: Bench, kind: str) -> None:
+    """The lock has the sha256 of what came, and that is no other file than the one the index vouches for."""
+    wheel = make_wheel(bench.root / "elsewhere", "demo")
+    said = hashlib.new(kind, wheel.read_bytes()).hexdigest()
+    wrong = "0" * len(said)
+    with serving() as server:
+        for digest in (wrong, said.upper()):
+            index = Index(server=server)
+            index.add("demo", wheel.name, wheel.read_bytes(), fields={"hashes": {kind: digest}})
+            bench.declare("demo", upstream={"url": index.url})
+            ran = bench.doit("lock:here")
+            if digest == wrong:
+                assert f"  expected: {kind} {wrong}\n  actual:   {kind} {said}" in refused(ran).out, ran.text
+                assert not list(bench.root.glob("locks/**/*.toml"))
+    assert ran.code == 0, ran.text
+    assert sha256_of(wheel) in (bench.root / "locks/here/packages.pylock.toml").read_text()
+
+
 # --- what METADATA says elsewhere -------------------------------------------------------------------------------------
 
 
@@ -107,7 +129,7 @@ def test_a_wheel_that_requires_more_than_its_index_said(bench: Bench) -> None:
     said = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
     with serving() as server:
         index = Index(server=server)
-        fields = {"core-metadata": {"sha256": sha256(said).hexdigest()}}
+        fields = {"core-metadata": {"sha256": hashlib.sha256(said).hexdigest()}}
         index.add("demo", wheel.name, wheel.read_bytes(), fields=fields)
         index.add("other", other.name, other.read_bytes())
         server.behaviours[f"/files/{wheel.name}.metadata"] = file(said)
