@@ -18,7 +18,7 @@ from builders import commands
 from builders.certificates import ca_bundle
 from builders.diagnose import diagnose
 from builders.environments import environment_inputs
-from builders.errors import BuildError, WheelyardError
+from builders.errors import BuildError, OutputError, WheelyardError
 from builders.jobs import Input, Job, Network, Ran, run_job
 from builders.plan import Ground, Step
 from builders.requirements import parse_requirement
@@ -73,20 +73,29 @@ def build(building: Building) -> Record:
 def ask(building: Building) -> tuple[str, ...]:
     """What the backend needs beyond its declaration. Where that is nothing and the run goes on, the wheel is made too.
 
-    A backend that fails here says nothing. A build that fails is remembered in the yard for its own step to tell.
+    A backend that fails here says nothing. A build that fails is remembered in the yard for its own step to tell, and
+    so is what nobody can take from $OUT.
     """
     yard, step = building.yard, building.step
     with yard.alone(step.fingerprint), yard.build_places.taken(building.size):
         go_on = yard.goes_on and yard.store.record(step.fingerprint) is None
         if go_on:
             yard.progress.begin(building.label, "BUILD", platform=step.platform)
-        with _ran(building, _asking(building, commands.ask_and_build_script if go_on else commands.ask_script)) as ran:
-            extra = _extra(building.step.name, ran.out / commands.REQUIRES)
-            if go_on and extra:
-                yard.progress.pause(building.label)
-            elif go_on:
-                _keep(building, ran)
-            return extra
+        try:
+            return _asked(building, go_on=go_on)
+        except OutputError as error:
+            _remember(building, error)
+            return ()
+
+
+def _asked(building: Building, *, go_on: bool) -> tuple[str, ...]:
+    with _ran(building, _asking(building, commands.ask_and_build_script if go_on else commands.ask_script)) as ran:
+        extra = _extra(building.step.name, ran.out / commands.REQUIRES)
+        if go_on and extra:
+            building.yard.progress.pause(building.label)
+        elif go_on:
+            _keep(building, ran)
+        return extra
 
 
 def _asking(building: Building, script: Callable[[str, str, str, tuple[str, ...]], str]) -> str:
@@ -123,10 +132,14 @@ def _keep(building: Building, ran: Ran) -> None:
         record = _finished(building, ran)
         yard.store.add(record)
     except WheelyardError as error:
-        yard.failures[building.label] = error
-        yard.progress.pause(building.label)
+        _remember(building, error)
     else:
         yard.progress.done(building.label, outcome="built", size=record.size)
+
+
+def _remember(building: Building, error: WheelyardError) -> None:
+    building.yard.failures[building.label] = error
+    building.yard.progress.pause(building.label)
 
 
 def _ran(building: Building, script: str) -> AbstractContextManager[Ran]:

@@ -54,6 +54,10 @@ class BuildError(WheelyardError):
     """An sdist did not become a wheel."""
 
 
+class OutputError(BuildError):
+    """What a job left behind is not what may be taken from it: the job's doing, whatever it said of itself."""
+
+
 class RepairError(WheelyardError):
     """A wheel needs libraries that cannot be grafted, or symbols newer than its platform has."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Protocol
 
-from builders.errors import BuildError
+from builders.errors import OutputError
 from builders.store import opened_plainly
 
 MOST_FILES = 2_000
@@ -55,23 +55,28 @@ def receive_tar(chunks: Iterable[bytes], out: Path) -> None:
                 if not name and member.isdir():
                     continue
                 if not member.isreg():
-                    raise BuildError(f"the build left {name!r} in its output, which is not a regular file")
+                    raise OutputError(f"the build left {name!r} in its output, which is not a regular file")
                 source = tar.extractfile(member)
                 assert source is not None  # a regular member always has bytes
                 _keep(source, out, name, member.size, budget)
     except tarfile.TarError as error:
-        raise BuildError(f"the build's output cannot be read: {error}") from error
+        raise OutputError(f"the build's output cannot be read: {error}") from error
 
 
 def receive_folder(folder: Path, out: Path) -> None:
     """The same from a folder of this machine; no link is followed."""
     budget = _Budget()
-    for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names, never resolved paths
-        source = opened_plainly(folder / name) if _plain(folder / name) else None
-        if source is None:
-            raise BuildError(f"the build left {name!r} in its output, which is not a regular file")
-        with source:
-            _keep(source, out, name, os.fstat(source.fileno()).st_size, budget)
+    try:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise OutputError("the build left something else where its output folder was")
+        for name in sorted(os.listdir(folder)):  # noqa: PTH208 - names, never resolved paths
+            source = opened_plainly(folder / name) if _plain(folder / name) else None
+            if source is None:
+                raise OutputError(f"the build left {name!r} in its output, which is not a regular file")
+            with source:
+                _keep(source, out, name, os.fstat(source.fileno()).st_size, budget)
+    except (FileNotFoundError, PermissionError) as error:  # a full disk is not the build's doing, these are
+        raise OutputError(f"the build's output cannot be read: {error.strerror}") from error
 
 
 def _plain(path: Path) -> bool:
@@ -87,14 +92,14 @@ class _Budget:
         self.files += 1
         self.bytes += size
         if self.files > MOST_FILES:
-            raise BuildError(f"the build left more than {MOST_FILES} files in its output")
+            raise OutputError(f"the build left more than {MOST_FILES} files in its output")
         if self.bytes > MOST_BYTES:
-            raise BuildError(f"the build left more than {MOST_BYTES // 1024**3} GiB in its output")
+            raise OutputError(f"the build left more than {MOST_BYTES // 1024**3} GiB in its output")
 
 
 def _keep(source: _Readable | IO[bytes], out: Path, name: str, size: int, budget: _Budget) -> None:
     if not name or "/" in name or name in {".", ".."} or not name.isprintable():
-        raise BuildError(f"the build left {name!r} in its output: only plain files directly in it are taken")
+        raise OutputError(f"the build left {name!r} in its output: only plain files directly in it are taken")
     budget.spend(size)
     with (out / name).open("xb") as target:
         left = size

@@ -30,6 +30,8 @@ WAYS = {
     "program": r"missing program frobnicate-parser",
     "network": r"no network",
     "slow": r"time limit of 3 s",
+    "pipe": r"the build left 'pipe' in its output, which is not a regular file",
+    "gone": r"the build left something else where its output folder was",
     "header": r"missing header frobnicate/frobnicate\.h",
 }
 BUILDS = {"bad-slow": {"limits": {"time": "3s"}}}
