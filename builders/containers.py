@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, assert_never
 
@@ -54,7 +54,9 @@ class ContainerExecutor:
             outcome = _watch(container, job, sink)
             if outcome.ok:
                 chunks, _ = container.get_archive(f"{ROOT}/out", chunk_size=1024 * 1024)
-                receive_tar(chunks, out)
+                # What is refused is broken off: the engine removes no container from which it still reads.
+                with closing(chunks):  # type: ignore[type-var]  # it is a generator
+                    receive_tar(chunks, out)
             return outcome
 
     def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:

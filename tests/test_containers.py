@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
+import time
+from collections.abc import Iterator
 
 import pytest
 
 from builders.containers import ContainerExecutor
 from builders.engine import WORKSPACE_LABEL, Engine
+from builders.errors import OutputError
 from builders.jobs import Input, Job, Network, run_job
 from builders.platforms import Limits
 from tests.conftest import Bench
@@ -37,3 +40,29 @@ def test_what_is_outside_the_workspace_is_labelled(bench: Bench, monkeypatch: py
             network.remove()
         engine.client.close()
         gc.collect()
+
+
+@pytest.fixture
+def engine(bench: Bench) -> Iterator[Engine]:
+    """The machine's engine, for this workspace."""
+    engine = Engine(bench.root)
+    yield engine
+    engine.client.close()
+    gc.collect()
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_what_is_refused_is_not_waited_for(bench: Bench, engine: Engine) -> None:
+    """A FIFO before many bytes: the rest is not read, and the container goes at once, without the engine's time-out."""
+    script = 'mkfifo "$OUT/first"; head -c 64000000 /dev/zero > "$OUT/second"'
+    job = Job(label="test", script=script, limits=Limits())
+    began = time.monotonic()
+    with (
+        pytest.raises(OutputError, match="'first'"),
+        run_job(ContainerExecutor(engine, "debian:bookworm", ""), job, scratch=bench.root),
+    ):
+        pass
+    assert time.monotonic() - began < 60
+    ours: dict[str, str | list[str] | bool] = {"label": f"{WORKSPACE_LABEL}={bench.root.resolve()}"}
+    assert engine.client.containers.list(all=True, filters=ours) == []
