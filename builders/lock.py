@@ -190,6 +190,14 @@ def _broken(path: Path, why: str) -> StoreError:
     )
 
 
+def _toml(value: str | list[str]) -> str:
+    r"""A text, or a list of them; a lone surrogate, which TOML cannot say, was written out where it came in (pages).
+
+    What JSON leaves as it is above ASCII is TOML too, but for DEL; as JSON's \u, a snake would be two half ones.
+    """
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
 def render_lock(
     pylock: str,
     *,
@@ -200,16 +208,15 @@ def render_lock(
     extra_requires: tuple[str, ...] = (),
 ) -> str:
     """A lock file's text: what uv wrote, and our table."""
-    # JSON strings of ASCII are TOML basic strings.
-    lines = [pylock.rstrip(), "", "[tool.wheelyard]", f"inputs = {json.dumps(inputs)}"]
+    lines = [pylock.rstrip(), "", "[tool.wheelyard]", f"inputs = {_toml(inputs)}"]
     if extra_requires:
-        lines.append(f"extra-requires = {json.dumps(list(extra_requires))}")
+        lines.append(f"extra-requires = {_toml(list(extra_requires))}")
     lines += ["", "[tool.wheelyard.asked-by]"]
-    lines += [f"{json.dumps(name)} = {json.dumps(sorted(names))}" for name, names in sorted(asked_by.items())]
+    lines += [f"{_toml(name)} = {_toml(sorted(names))}" for name, names in sorted(asked_by.items())]
     if yanked:
         lines += ["", "[tool.wheelyard.yanked]"]
-        lines += [f"{json.dumps(name)} = {json.dumps(reason)}" for name, reason in sorted(yanked.items())]
+        lines += [f"{_toml(name)} = {_toml(reason)}" for name, reason in sorted(yanked.items())]
     if statuses:
         lines += ["", "[tool.wheelyard.status]"]
-        lines += [f"{json.dumps(name)} = {json.dumps(list(said))}" for name, said in sorted(statuses.items())]
+        lines += [f"{_toml(name)} = {_toml(list(said))}" for name, said in sorted(statuses.items())]
     return "\n".join(lines) + "\n"

@@ -6,13 +6,13 @@ One index and no second one beside it: with `extra-index-url`, whoever owns a na
 from __future__ import annotations
 
 import re
+from json.encoder import encode_basestring
 from urllib.parse import urlsplit
 
 from index.catalog import in_order
 from index.errors import TreeError
-from index.json_pages import text
 from index.model import PublishedPlatform, PublishedSet, Wheel
-from index.names import pool_path
+from index.names import cleaned, pool_path
 
 _URL = re.compile(r"(https?|file)://[^\s\x00-\x1f\x7f\"'\\<>]*")
 
@@ -61,7 +61,7 @@ def uv_toml(platform: str, url: str | None) -> str:
     """For UV_CONFIG_FILE or --config-file; uv reads a relative path as relative to this very file."""
     if url is None:
         return 'no-index = true\nfind-links = ["."]\n'
-    return f"[[index]]\nurl = {text(f'{url}{platform}/simple/')}\ndefault = true\n"
+    return f"[[index]]\nurl = {_toml(f'{url}{platform}/simple/')}\ndefault = true\n"
 
 
 def requirements(platform: PublishedPlatform, one: PublishedSet) -> str:
@@ -79,15 +79,20 @@ def pylock(platform: PublishedPlatform, one: PublishedSet) -> str:
     """PEP 751. Each wheel by `path`, "relative to the lock file": it works wherever the tree is copied or mounted."""
     minor = ".".join(platform.python.split(".")[:2])
     packages = "".join(_package(wheel) for wheel in in_order(one.wheels))
-    head = f'lock-version = "1.0"\ncreated-by = "wheelyard"\nrequires-python = {text(f"=={minor}.*")}\n'
+    head = f'lock-version = "1.0"\ncreated-by = "wheelyard"\nrequires-python = {_toml(f"=={minor}.*")}\n'
     return head + (packages or "packages = []\n")
 
 
 def _package(wheel: Wheel) -> str:
     uploaded = f", upload-time = {wheel.upload_time}" if wheel.upload_time else ""
-    python = f"requires-python = {text(wheel.requires_python)}\n" if wheel.requires_python else ""
+    python = f"requires-python = {_toml(wheel.requires_python)}\n" if wheel.requires_python else ""
     return (
-        f"\n[[packages]]\nname = {text(wheel.project)}\nversion = {text(wheel.version)}\n{python}wheels = [\n"
-        f"    {{name = {text(wheel.filename)}, path = {text('../' + pool_path(wheel))}, size = {wheel.size}{uploaded},"
-        f' hashes = {{sha256 = "{wheel.sha256}"}}}},\n]\n'
+        f"\n[[packages]]\nname = {_toml(wheel.project)}\nversion = {_toml(wheel.version)}\n{python}wheels = [\n"
+        f"    {{name = {_toml(wheel.filename)}, path = {_toml('../' + pool_path(wheel))}, size = {wheel.size}"
+        f'{uploaded}, hashes = {{sha256 = "{wheel.sha256}"}}}},\n]\n'
     )
+
+
+def _toml(value: str) -> str:
+    """A TOML string: JSON's, where that does not write what is above U+FFFF as two halves."""
+    return encode_basestring(cleaned(value))

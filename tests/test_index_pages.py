@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import unquote, urljoin
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from index import html_pages, json_pages
 from index.errors import TreeError
-from index.model import Entry
+from index.model import Entry, PublishedSet
 from index.names import checked_path, checked_platforms, checked_wheels, cleaned, pool_path
+from index.settings import pylock, uv_toml
 from tests.index_makers import platform
 
 TEXT = st.text(max_size=30)
@@ -107,6 +109,16 @@ def test_hostile_text_makes_no_element(text: str) -> None:
     assert set(attributes) == {"href", "data-requires-python", "data-core-metadata", "data-yanked"}
     assert "<script" not in page
     assert not set(page) & {"\x1b", "\x00"}
+
+
+@given(python=TEXT.filter(bool))
+@example(python="🐍")
+def test_the_settings_say_the_same(python: str) -> None:
+    """A lock is TOML, whose strings take any letter but no control."""
+    said = tomllib.loads(pylock(platform("box", []), PublishedSet(name="base", wheels=(wheel(python=python),))))
+    assert said["packages"][0]["requires-python"] == cleaned(python)
+    url = f"http://mirror.lan/{cleaned(python)}/"
+    assert tomllib.loads(uv_toml("box", url))["index"][0]["url"] == f"{url}box/simple/"
 
 
 def test_a_plus_is_percent_encoded() -> None:

@@ -6,9 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builders.errors import StoreError
-from builders.lock import Lock, parse_lock
+from builders.lock import Lock, parse_lock, render_lock
 
 PATH = Path("/workspace/locks/here/base.pylock.toml")
 SHA256 = "0123456789abcdef" * 4
@@ -93,6 +95,33 @@ def test_our_own_table_is_read() -> None:
     assert (package.asked_by, package.status) == (("", "other"), ("archived", ""))
     assert package.wheels[0].yanked == ""
     assert parsed(lock_text()).inputs == ""
+
+
+@given(st.text(), st.text(), st.text(min_size=1))
+def test_what_an_index_says_comes_back_out_of_the_lock(reason: str, why: str, extra: str) -> None:
+    """Whatever the letters: snakes, controls, quotes."""
+    filename = URL.rpartition("/")[2]
+    text = render_lock(
+        lock_text(),
+        inputs="x",
+        asked_by={"demo": ("",)},
+        yanked={filename: reason},
+        statuses={"demo": ("archived", why)},
+        extra_requires=(extra,),
+    )
+    lock = parsed(text)
+    [package] = lock.packages
+    assert lock.extra_requires == (extra,)
+    assert (package.wheels[0].yanked, package.status) == (reason, ("archived", why))
+    assert "\x7f" not in text
+
+
+def test_a_snake_stands_in_a_lock_as_itself() -> None:
+    """Two halves of one are no TOML."""
+    text = render_lock(
+        lock_text(), inputs="x", asked_by={}, yanked={URL.rpartition("/")[2]: "broken 🐍 build"}, statuses={}
+    )
+    assert parsed(text).packages[0].wheels[0].yanked == "broken 🐍 build"
 
 
 @pytest.mark.parametrize(
