@@ -258,13 +258,13 @@ def prune(keep: int, dry_run: bool) -> None:
     unknown = PUBLICATION.strangers(pipeline.all_completed(YARD))
     if missing := [one.name for one in WORKSPACE.platforms if one.name in unknown]:
         raise _strangers(missing)
-    verb = "would remove" if dry_run else "removed"
-    for line in (*(f"platform {name}  this workspace does not know it" for name in unknown), *pruned.lines):
-        _answer(f"{verb}  {line}")
     if not dry_run:
         with PUBLICATION.taking_away():
             generations.forget(YARD, pruned)
         generations.remove(YARD, pruned)
+    verb = "would remove" if dry_run else "removed"
+    for line in (*(f"platform {name}  this workspace does not know it" for name in unknown), *pruned.lines):
+        _answer(f"{verb}  {line}")
     wheels, files = counted(len(pruned.fingerprints), "wheel"), counted(len(pruned.blobs), "file")
     _answer(f"{verb} {wheels}, {files}, {pruned.bytes} bytes")
 

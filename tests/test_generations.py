@@ -374,6 +374,18 @@ def test_prune_removes_exactly_what_is_not_asked_for(mine: Bench, tmp_path: Path
     assert "removed 0 wheels, 0 files, 0 bytes" in done(mine.doit("prune")).out
 
 
+def test_a_prune_that_fails_does_not_say_that_it_removed(mine: Bench) -> None:
+    """What cannot be written, as on a full disk, is told alone; what was to go is told once it has gone."""
+    before = snapshot(mine.root / "public"), mine.records()
+    (mine.root / ".wheelyard/published.less").mkdir()  # the first file that it writes
+    ran = refused(mine.doit("prune"))
+    assert "published.less" in ran.text
+    assert "removed" not in ran.text
+    assert (snapshot(mine.root / "public"), mine.records()) == before
+    (mine.root / ".wheelyard/published.less").rmdir()
+    assert "removed  alpha-1.0" in done(mine.doit("prune")).out
+
+
 def test_kept_generations_stay_whole(mine: Bench) -> None:
     """`--keep 2`: what the one before asked for stays, a rollback to it works, and the one before that is gone."""
     done(mine.doit("prune", "--keep", "2"))
