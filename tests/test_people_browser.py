@@ -15,6 +15,7 @@ from tests.browser import Browser, browser, url_of
 from tests.index_makers import Shelves, made, platform, put, served
 from tests.people_makers import laid_out, many
 
+CHANGED = "2026-11-21T10:17:03Z"
 ALERT = "window.broken=1;alert(1)"
 HOSTILE = [
     f"<script>{ALERT}</script>",
@@ -289,6 +290,26 @@ def test_long_names_do_not_push_the_overview_off_the_screen(
         "const {scrollWidth, clientWidth} = document.querySelector('.platforms');return [scrollWidth, clientWidth]"
     )
     assert needed <= room < width
+
+
+def test_paper_has_every_column(tmp_path: Path, store: Shelves, chromium: Browser) -> None:
+    """Printed, nothing is cut off that a screen would scroll to: seven platforms, with long images and versions."""
+    foo = replace(store.wheel("foo", "2026.11.21.1"), summary="Does foo, and says so at some length. " * 3)
+    image = f"registry.example/debian@sha256:{'ab' * 32}"
+    each = [replace(platform(f"debian-platform-{one}", [foo]), image=image, changed=CHANGED) for one in range(7)]
+    public = laid_out(tmp_path / "public", made(store, *each))
+    chromium.screen(718, 1000)
+    chromium.devtools("Emulation.setEmulatedMedia", media="print")
+    chromium.open(url_of(public / "index.html"))
+    assert chromium.run(_CUT) == []
+    chromium.devtools("Emulation.setEmulatedMedia", media="")
+
+
+_CUT = """
+return [...document.querySelectorAll(".scroll, .scroll td, .scroll th")]
+  .filter(e => e.getBoundingClientRect().right > innerWidth || getComputedStyle(e).overflowX === "auto")
+  .map(e => e.textContent.slice(0, 30));
+"""
 
 
 def test_a_screen_reader_finds_its_way(small: Path, chromium: Browser) -> None:
