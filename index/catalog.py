@@ -140,6 +140,11 @@ def in_order(wheels: Iterable[Wheel]) -> list[Wheel]:
     return sorted(wheels, key=lambda wheel: (wheel.project, _version_key(wheel.version), wheel.filename))
 
 
+def is_prerelease(version: str) -> bool:
+    """Whether installers pass over it as long as there is another."""
+    return _version_key(version)[1].is_prerelease
+
+
 def _decide(
     candidates: list[tuple[PublishedPlatform, Wheel]], needs_of: NeedsOf
 ) -> tuple[Wheel | None, Decision | None]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from index.catalog import Decision, in_order
+from index.catalog import Decision, in_order, is_prerelease
 from index.model import PublishedPlatform, Status, Wheel
 from index.names import page_of, pool_url
 from index.people_parts import elsewhere, head, line, plural, script, seen, shortened, shown, size
@@ -30,8 +30,8 @@ class Holdings:
 
     def newest(self) -> Wheel:
         """The one that speaks for the project: of the newest version that one gets."""
-        last = [not_yanked(wheels)[-1] for wheels in self.wheels.values()]
-        return last[0] if len(last) == 1 else in_order(last)[-1]
+        last = [chosen_from(wheels)[-1] for wheels in self.wheels.values()]
+        return last[0] if len(last) == 1 else chosen_from(in_order(last))[-1]
 
     def files(self) -> list[Wheel]:
         """Each file once, newest version first."""
@@ -41,9 +41,10 @@ class Holdings:
         return in_order(each.values())[::-1]
 
 
-def not_yanked(wheels: Sequence[Wheel]) -> Sequence[Wheel]:
-    """What installers choose from, unless all is yanked."""
-    return [wheel for wheel in wheels if wheel.yanked is None] or wheels
+def chosen_from(wheels: Sequence[Wheel]) -> Sequence[Wheel]:
+    """What installers choose from: nothing yanked, and no pre-release, unless there is nothing else."""
+    wheels = [wheel for wheel in wheels if wheel.yanked is None] or wheels
+    return [wheel for wheel in wheels if not is_prerelease(wheel.version)] or wheels
 
 
 def row(project: Holdings, platforms: Sequence[PublishedPlatform]) -> str:
@@ -56,7 +57,7 @@ def row(project: Holdings, platforms: Sequence[PublishedPlatform]) -> str:
 
 def _newest(wheels: Sequence[Wheel]) -> str:
     """The newest versions in words, "" for none."""
-    versions = list(dict.fromkeys(wheel.version for wheel in not_yanked(wheels)))[::-1]
+    versions = list(dict.fromkeys(wheel.version for wheel in chosen_from(wheels)))[::-1]
     more = f" +{len(versions) - _VERSIONS}" if len(versions) > _VERSIONS else ""
     return ", ".join(map(seen, versions[:_VERSIONS])) + more
 
@@ -96,7 +97,7 @@ def _install(project: Holdings, url: str | None) -> str:
 
 def _to_install(name: str, wheels: Sequence[Wheel]) -> str:
     """PEP 592: where all is yanked, an installer takes what is pinned, and nothing else."""
-    return f"{name}=={wheels[-1].version}" if all(wheel.yanked is not None for wheel in wheels) else name
+    return f"{name}=={chosen_from(wheels)[-1].version}" if all(wheel.yanked is not None for wheel in wheels) else name
 
 
 def _facts(project: Holdings, newest: Wheel, offered: bool, status: Status | None) -> str:

@@ -116,6 +116,18 @@ def test_a_yanked_version_is_not_the_newest(store: Shelves) -> None:
     assert '<span class="state warn">yanked</span>: eats files' in text
 
 
+def test_a_pre_release_is_not_the_newest(store: Shelves) -> None:
+    """As no installer takes it unasked; where there is nothing else it does, and so do table and page."""
+    rc, final, dev = store.wheel("foo", "2.0rc1"), store.wheel("foo", "1.0"), store.wheel("bar", "0.1.dev1")
+    whole = made(store, platform("box", [replace(rc, summary="Is to come"), replace(final, summary="Is"), dev]))
+    front, text = page(whole, "index.html"), page(whole, "about/foo.html")
+    assert "<td>1.0</td>" in front
+    assert "<td>0.1.dev1</td>" in front
+    assert "<dt>Newest here</dt><dd>1.0</dd>" in text
+    assert '<p class="lead" dir="auto">Is</p>' in text
+    assert rc.filename in text
+
+
 def test_two_builds_under_one_name_stand_apart(store: Shelves) -> None:
     """Both files are listed, each with its platform, and what was decided about them."""
     old, new = store.wheel("foo", body="old"), store.wheel("foo", body="new")
