@@ -215,8 +215,9 @@ def _watch(container: Container, job: Job, sink: IO[bytes]) -> Outcome:
     code = int(container.wait(timeout=60)["StatusCode"])
     seconds = time.monotonic() - started
     container.reload()
-    if ending is Ending.EXITED and container.attrs["State"]["OOMKilled"] and code:
+    memory_ran_out = bool(container.attrs["State"]["OOMKilled"])
+    if ending is Ending.EXITED and memory_ran_out and code:
         ending = Ending.OUT_OF_MEMORY
     elif ending is Ending.EXITED and code in {124, 137} and seconds >= job.limits.seconds:
         ending = Ending.TIME_LIMIT
-    return Outcome(ending=ending, code=code, seconds=seconds)
+    return Outcome(ending=ending, code=code, seconds=seconds, memory_ran_out=memory_ran_out)

@@ -80,9 +80,14 @@ def diagnose(project: str, outcome: Outcome, log: str, limits: Limits, *, host: 
         case Ending.LOG_LIMIT:
             return Cause(reason=f"it wrote more than {LOG_BYTES // 1024**2} MiB of log")
         case Ending.OUT_OF_MEMORY:
-            return Cause(reason=f"out of memory at {limits.memory // 1024**2} MiB", hint="raise it: `limits: memory:`")
+            return out_of_memory(limits)
         case Ending.EXITED:
             return _from_log(project, outcome, log, host=host)
+
+
+def out_of_memory(limits: Limits) -> Cause:
+    """Where a process was ended for that, the limit is what can be changed."""
+    return Cause(reason=f"out of memory at {limits.memory // 1024**2} MiB", hint="raise it: `limits: memory:`")
 
 
 def _from_log(project: str, outcome: Outcome, log: str, *, host: bool) -> Cause:

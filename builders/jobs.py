@@ -64,11 +64,15 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of a job; `code` is the script's exit code, seconds are wall time."""
+    """What became of a job; `code` is the script's exit code, seconds are wall time.
+
+    `memory_ran_out`: one of its processes was killed for that, whatever the script made of it.
+    """
 
     ending: Ending
     code: int
     seconds: float
+    memory_ran_out: bool = False
 
     @property
     def ok(self) -> bool:

@@ -26,6 +26,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
 from builders.build_places import Places
+from builders.diagnose import out_of_memory
 from builders.errors import FetchError, ResolutionError, WheelyardError
 from builders.gateway import Gateway
 from builders.jobs import Executor, Input, Job, Network, Ran, last_line, run_job
@@ -167,6 +168,11 @@ def _answers(
 
 
 def _early_end(ran: Ran, job: Job) -> ResolutionError | None:
+    """Why uv could not do its work. A uv that goes on without a backend that was killed blames the package for it."""
+    refused = not ran.outcome.ok or any(ran.out.glob("*.error.txt"))
+    if refused and ran.outcome.memory_ran_out:
+        cause = out_of_memory(job.limits)
+        return ResolutionError(f"resolving for {job.label}: {cause.reason}", hint=cause.hint)
     if not ran.outcome.ok:
         how, said = ran.outcome.ending.value, last_line(ran.log)
         return ResolutionError(f"resolving for {job.label} ended early ({how}): {said}", hint=f"log: {ran.log}")
@@ -205,7 +211,7 @@ def _script(name: str, request: Request, index_url: str) -> str:
         if {uv} --format pylock.toml -o pylock.toml > /dev/null 2> error.txt &&
            {uv} --annotation-style line --no-strip-markers -o pins.txt > /dev/null 2>> error.txt
         then cp pylock.toml "$OUT/{name}.pylock.toml"; cp pins.txt "$OUT/{name}.pins.txt"
-        else cat error.txt; cp error.txt "$OUT/{name}.error.txt"; fi
+        else code=$?; cat error.txt; cp error.txt "$OUT/{name}.error.txt"; [ $code -lt 128 ] || exit $code; fi
     """
 
 

@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from builders.engine import Engine
-from tests.conftest import HERE, Bench, Ran
+from tests.archive_makers import SDIST_NAME, TOP, member, sdist_bytes
+from tests.conftest import HERE, PREPARE, Bench, Ran
 from tests.disk import snapshot
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_only_what_changed import locks
@@ -176,6 +177,27 @@ def test_no_solution(settled: Bench, asked: list[str], words: list[str]) -> None
     settled.declare_hosts({"here": ["good"], "other": ["good"]})
     mended = settled.doit(*rows["again"].split()[1:])
     assert mended.code == 0, mended.text
+
+
+HUNGRY = b"""
+def prepare_metadata_for_build_wheel(directory, config_settings=None):
+    bytearray(1 << 30)
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.network
+def test_no_memory_left_to_resolve_with(bench: Bench) -> None:
+    """Whoever was killed for it, uv or a backend that it asks: the limit is told and where to raise it."""
+    pyproject = b"[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+    sdist = sdist_bytes(member(f"{TOP}/backend.py", HUNGRY), pyproject=pyproject)
+    (bench.root / "vendor").mkdir()
+    (bench.root / "vendor" / SDIST_NAME).write_bytes(sdist)
+    box = {"name": "box", "image": "debian:bookworm", "pre-command": PREPARE, "limits": {"memory": "128MiB"}}
+    bench.declare("demo", platform=box)
+    ran = refused(bench.doit("lock:box"))
+    why = "resolving for box/lock: out of memory at 128 MiB; raise it: `limits: memory:`"
+    assert told(ran)["box"].rows["why"] == why, ran.text
 
 
 # --- before any work --------------------------------------------------------------------------------------------------

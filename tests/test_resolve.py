@@ -225,3 +225,13 @@ def test_sets_of_wheels_share_a_job(index: Index, gateway: Gateway, tmp_path: Pa
     answers = ask_for_all(gateway, tmp_path, *(Request(key=text, requirements=(text,)) for text in ("good", "good<2")))
     assert [isinstance(one, Resolved) for one in answers.values()] == [True, True]
     assert [path.name for path in tmp_path.glob("log*")] == ["log"]
+
+
+def test_a_uv_that_is_killed_is_no_fault_of_the_requirement(gateway: Gateway, tmp_path: Path) -> None:
+    """It said nothing, so nothing is known but that it ended."""
+    program = tmp_path / "uv"
+    program.write_text("#!/bin/sh\nkill -KILL $$\n")
+    program.chmod(0o755)
+    reason, hint = refused(ask(gateway, tmp_path, "demo", uv=program))
+    assert reason.startswith("resolving for here/lock ended early (exited): ")
+    assert hint == f"log: {tmp_path / 'log'}"
