@@ -7,7 +7,7 @@ The files, by what they are for:
 
     declare    declarations, platforms, keys, yaml_nodes, requirements
     run jobs   jobs, commands, inside/; containers, engine, images; hosts; outputs, build_places, certificates
-    know       facts, machines, uv_program
+    know       facts, machines, pythons, uv_program
     lock       resolve, gateway, lock, locking, buildlocks, promises, plan
     upstream   upstreams, machine_index, pages, page_forms, filenames, urls, credentials; fetch, connections,
                fetching_ahead

@@ -12,16 +12,24 @@ from itertools import groupby
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from builders.pythons import excludes
 from builders.requirements import parse_requirement
 from builders.store import Record
 
 
 def lacking(records: Iterable[Record], markers: Mapping[str, str]) -> list[str]:
-    """A line for each requirement that no wheel of a set answers; what only an extra asks for is left out."""
+    """A line for each requirement that no wheel of a set answers, nor the Python; what an extra asks for is left out.
+
+    A wheel that another platform took is not taken anew, so that this is where it meets this one's Python.
+    """
     wheels = sorted(records, key=lambda record: record.project)
     there = {project: [one.version for one in same] for project, same in groupby(wheels, lambda one: one.project)}
     lines = []
+    python = markers["python_full_version"]
     for wheel in wheels:
+        if excludes(wheel.requires_python, python):
+            wanted = f"Python {wheel.requires_python}"
+            lines.append(f"{wheel.project} {wheel.version} requires {wanted}, and there is only {python}")
         for required in _required(wheel, markers):
             versions = there.get(canonicalize_name(required.name), [])
             if not any(required.specifier.contains(version, prereleases=True) for version in versions):

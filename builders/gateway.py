@@ -30,6 +30,7 @@ from builders.connections import CHUNK
 from builders.errors import UpstreamError, WheelyardError
 from builders.fetch import Fetcher
 from builders.pages import HTML_TYPE, JSON_TYPE, IndexFile
+from builders.pythons import excludes_unseen
 from builders.store import opened_plainly
 from builders.upstreams import Upstreams, is_lasting, sdist_of, with_sdists
 from builders.urls import Url
@@ -55,7 +56,8 @@ class Gateway:
     502 stands for a failure that may pass: uv asks again. One that lasts is a 424, and upstream is not asked again.
 
     `wanted` is told of each file that the resolver looks at. Of a project in `from_sdist`, versions with no sdist are
-    not offered; the wheels of the others are, so that their metadata can be read where no foreign code runs.
+    not offered; the wheels of the others are, so that their metadata can be read where no foreign code runs. Nor is
+    what `python`'s pip would refuse and uv would take; `left_out` tells of that.
 
     `sdists_given` counts the sdists that were handed out: none of their code runs in a box before.
     """
@@ -66,17 +68,20 @@ class Gateway:
         fetcher: Fetcher,
         *,
         address: str = "127.0.0.1",
+        python: str = "",
         wanted: Callable[[IndexFile], None] | None = None,
         from_sdist: frozenset[NormalizedName] = frozenset(),
     ) -> None:
         self._upstreams = upstreams
         self._fetcher = fetcher
+        self._python = python
         self._wanted = wanted
         self._from_sdist = from_sdist
         self._lock = threading.Lock()
         self._failed: dict[str, WheelyardError] = {}  # by path, the last one
         self._pages: dict[tuple[NormalizedName, str], _Body] = {}
         self.sdists_given = 0
+        self._left_out: dict[NormalizedName, set[IndexFile]] = {}  # what is not offered to this Python
         self._root = f"/{secrets.token_urlsafe(24)}"
         try:
             self._server = _Server((address, 0), self)
@@ -102,6 +107,13 @@ class Gateway:
         if named:
             return failed[max(named, key=len)]
         return next((error for error in reversed(failed.values()) if not is_lasting(error)), None)
+
+    def left_out(self, said: str) -> list[str]:
+        """A line for each project that uv names where it says that there is no solution, and not all was offered."""
+        with self._lock:
+            left_out = sorted(self._left_out.items()) if "No solution found" in said else []
+        named = [(one, files) for one, files in left_out if re.search(rf"(?<![\w.-]){one}(?![\w-])", said)]
+        return [_why_left_out(project, files, self._python) for project, files in named]
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -157,12 +169,20 @@ class Gateway:
             files = self._upstreams.files(project)
             if not files:
                 return _text(404, f"no upstream has {project}")
+            files = self._offered(project, files)
             if project in self._from_sdist:
                 files = with_sdists(project, files)
             page = _json_page(project, files) if form == "json" else _html_page(project, files)
             with self._lock:
                 self._pages[project, form] = page
         return page
+
+    def _offered(self, project: NormalizedName, files: tuple[IndexFile, ...]) -> tuple[IndexFile, ...]:
+        offered = tuple(file for file in files if not excludes_unseen(file.requires_python, self._python))
+        if len(offered) < len(files):
+            with self._lock:
+                self._left_out[project] = set(files) - set(offered)
+        return offered
 
     def _tell(self, project: NormalizedName, file: IndexFile) -> None:
         """Of a project that is built, a wheel is looked at for its metadata alone: what is wanted is the sdist."""
@@ -213,6 +233,15 @@ class Gateway:
                 {name: remote.headers[name] for name in _PASSED_ON if name in remote.headers},
                 remote.chunks,
             )
+
+
+def _why_left_out(project: str, files: set[IndexFile], python: str) -> str:
+    required = sorted({file.requires_python or "" for file in files})
+    more = " and the like" if len(required) > 3 else ""
+    return (
+        f"of {project}, {len(files)} file{'s' * (len(files) > 1)} left out for requiring Python "
+        f"{' or '.join(required[:3])}{more}; the platform has {python}"
+    )
 
 
 def _shown(url: str) -> str:

@@ -140,7 +140,7 @@ class Locker:
         name = self._ground.platform.name
         answers = resolve(
             executor,
-            self._yard.gateway(executor.gateway_address()),
+            self._yard.gateway(executor.gateway_address(), self._ground.facts.python),
             [replace(one.request, previous=_text(one.path)) for one in wanted.values()],
             label=f"{name}/lock",
             limits=self._ground.platform.limits,

@@ -221,7 +221,8 @@ def _answer(
     lock = out / f"{name}.pylock.toml"
     if not lock.is_file():
         said = (out / f"{name}.error.txt").read_text(errors="replace")
-        return _no_solution(request, _in_our_words(said, gateway.index_url), gateway.failure_behind(said))
+        words = "\n    ".join((_in_our_words(said, gateway.index_url).rstrip(), *gateway.left_out(said)))
+        return _no_solution(request, words, gateway.failure_behind(said))
     told = _Told()
     text = _with_real_urls(lock.read_text(errors="replace"), gateway, partial(place, request), told)
     try:

@@ -10,6 +10,7 @@ from builders.errors import ArchiveError
 from builders.facts import Facts
 from builders.lock import LockedFile
 from builders.plan import Step
+from builders.pythons import excludes
 from builders.reading_apart import read_large_wheel
 from builders.store import Record
 from builders.urls import Url
@@ -55,6 +56,11 @@ def checked(wheel: WheelFile, step: Step, facts: Facts) -> WheelFile:
     if not set(wheel.tags) & set(facts.tags):
         raise ArchiveError(
             f"{wheel.filename}: it does not install on its own platform, which takes {facts.tags[0]} and the like"
+        )
+    if excludes(wheel.requires_python, facts.python):
+        raise ArchiveError(
+            f"{wheel.filename}: it requires Python {wheel.requires_python}, and its platform has {facts.python}",
+            hint=f"Ask for another version of {wheel.project}: pip refuses this one there.",
         )
     return wheel
 

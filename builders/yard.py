@@ -41,7 +41,7 @@ class Yard:
         self.build_places = Places(places_here())
         self._mutexes: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._changing = threading.RLock()
-        self._gateways: dict[str, Gateway] = {}
+        self._gateways: dict[tuple[str, str], Gateway] = {}  # by address and Python
         self._running = contextlib.ExitStack()  # what `stop` ends
         self.readings: dict[tuple[str, str], WheelFile] = {}  # of fetched wheels, by name and sha256
         self.environments: dict[str, dict[frozenset[str], Path]] = {}  # packed: by ground, then by their wheels
@@ -91,21 +91,22 @@ class Yard:
 
         return Upstreams(self.workspace.upstreams, root=self.workspace.root, environ=os.environ, fetcher=self._fetcher)
 
-    def gateway(self, address: str) -> Gateway:
-        """The gateway at one address of this machine, started when first asked for."""
+    def gateway(self, address: str, python: str) -> Gateway:
+        """The gateway at one address of this machine for platforms of one Python, started when first asked for."""
         from builders.gateway import Gateway
 
         with self._changing:
-            if address not in self._gateways:
+            if (address, python) not in self._gateways:
                 gateway = Gateway(
                     self._upstreams,
                     self._fetcher,
                     address=address,
+                    python=python,
                     wanted=self._ahead.wanted if self.goes_on else None,
                     from_sdist=frozenset(one.project for one in self.workspace.builds if one.source == "sdist"),
                 )
-                self._gateways[address] = self._running.enter_context(gateway)
-            return self._gateways[address]
+                self._gateways[address, python] = self._running.enter_context(gateway)
+            return self._gateways[address, python]
 
     @cached_property
     def _ahead(self) -> Ahead:

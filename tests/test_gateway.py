@@ -177,6 +177,34 @@ def test_of_a_project_that_is_built_the_sdist_is_wanted(index: Index, tmp_path: 
     assert wanted == ["foo-1.0.tar.gz", "foo-1.0.tar.gz", "foo-2.0.tar.gz", "bar-1.0-py3-none-any.whl"]
 
 
+@pytest.mark.parametrize(
+    ("requires", "python", "offered"),
+    [
+        ("<3.10", "3.11.7", False),
+        (">=3.8,<3.11", "3.11.7", False),
+        ("!=3.11.*", "3.11.7", False),
+        ("~=3.8.1", "3.11.7", False),
+        ("<3.11.8", "3.11.7+", True),
+        (">=3.12", "3.11.7", True),
+        (">=3.12,<4", "3.11.7", True),
+        (">3.11.7", "3.11.7", True),
+        ("<3.15", "3.15.0rc1", False),
+        ("<=3.15", "3.15.0rc1", True),
+        ("<3.9.*", "3.11.7", True),
+        ("<" + "9" * 190, "3.11.7", True),
+    ],
+)
+def test_what_uv_would_take_and_pip_refuse_is_not_offered(
+    index: Index, tmp_path: Path, requires: str, python: str, offered: bool
+) -> None:
+    """Uv looks at lower bounds alone, and says them well. To pip a pre-release is its release, nonsense is nothing."""
+    index.add("foo", "foo-1.0.tar.gz")
+    index.add("foo", "foo-2.0.tar.gz", fields={"requires-python": requires})
+    with open_gateway(tmp_path, Upstream(url=index.url), python=python) as gateway:
+        page = json.loads(get(f"{gateway.index_url}foo/", Accept=JSON_TYPE)[2])
+    assert [file["filename"] for file in page["files"]] == ["foo-1.0.tar.gz", "foo-2.0.tar.gz"][: 1 + offered]
+
+
 def test_metadata_passes_through_when_its_hash_is_right(index: Index, gateway: Gateway) -> None:
     """PEP 658: the index vouches for it; other bytes are a failure, not an answer."""
     metadata = b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n"

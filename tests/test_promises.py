@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import platform
 from pathlib import Path
 
 import pytest
 
+from builders.closure import lacking
 from builders.store import Store
+from tests.archive_makers import wheel_bytes
 from tests.conftest import Bench
 from tests.disk import sha256_of, snapshot
 from tests.loopback import Index, file, serving
 from tests.projects_maker import make_sdist, make_wheel
 from tests.test_failures import refused
+from tests.test_store import record
 
 ZEROS = "0" * 64
 
@@ -140,6 +144,33 @@ def test_a_wheel_that_requires_more_than_its_index_said(bench: Bench) -> None:
         bench.declare("demo", "other", upstream={"url": index.url})
         ran = bench.doit()
     assert ran.code == 0, ran.text
+
+
+@pytest.mark.parametrize("python", ["<3", ">=2,<3.1", "<3.9.*"])
+def test_a_wheel_that_pip_would_refuse_for_its_python(bench: Bench, python: str) -> None:
+    """A folder has no page that says so, and uv does not mind; what is no specifier to pip excludes nobody."""
+    metadata = f"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\nRequires-Python: {python}\n".encode()
+    content = wheel_bytes({"demo.py": b""}, info="demo-1.0.dist-info", metadata=metadata)
+    (bench.root / "vendor").mkdir()
+    (bench.root / "vendor/demo-1.0-py3-none-any.whl").write_bytes(content)
+    bench.declare("demo")
+    ran = bench.doit()
+    if python == "<3.9.*":
+        assert ran.code == 0, ran.text
+    else:
+        line = (
+            f"demo-1.0-py3-none-any.whl: it requires Python {python}, and its platform has {platform.python_version()}"
+        )
+        assert line in refused(ran).out
+        assert not list(bench.root.glob("public/here/*.whl"))
+
+
+def test_a_wheel_that_another_platform_took_meets_this_python(tmp_path: Path) -> None:
+    """Its step is done, so that nobody takes it anew."""
+    took = record(Store(tmp_path), "a1")._replace(requires_python="<3.10", requires_dist=())
+    assert lacking([took], {"python_full_version": "3.9.2"}) == []
+    said = lacking([took], {"python_full_version": "3.11.7"})
+    assert said == ["foo 1.0 requires Python <3.10, and there is only 3.11.7"]
 
 
 @pytest.mark.network

@@ -10,12 +10,13 @@ from uv import find_uv_bin
 from builders.build_places import Places
 from builders.gateway import Gateway
 from builders.hosts import HostExecutor, find_python
-from builders.platforms import Limits
+from builders.platforms import Limits, Upstream
 from builders.resolve import Answers, Place, Request, Resolved, resolve
 from tests import loopback
 from tests.archive_makers import SDIST_NAME, TOP, member, sdist_bytes
 from tests.loopback import Index
 from tests.test_gateway import wheel
+from tests.upstream_makers import open_gateway
 
 
 def ask(gateway: Gateway, folder: Path, *requirements: str, uv: Path | None = None) -> Resolved | tuple[str, str]:
@@ -108,6 +109,20 @@ def test_a_file_that_is_offered_and_not_there(index: Index, gateway: Gateway, tm
     files = index.url.replace("/simple/", "/files/")
     assert said == f"set main: the index could not be read: {files}demo-1.0-py3-none-any.whl: is not there"
     assert advice.startswith("The index offers a file that it does not have")
+
+
+def test_what_was_left_out_for_its_python_is_told(index: Index, tmp_path: Path) -> None:
+    """Where there is no other file, a real uv knows of none; an older one that fits is taken without a word."""
+    for version, python in (("1.0", ">=3.8"), ("2.0", "<3"), ("3.0", "<3"), ("4.0", "!=3.*")):
+        fields = {"requires-python": python}
+        index.add("demo", f"demo-{version}-py3-none-any.whl", wheel("demo", version), fields=fields)
+        index.add("demo-other", f"demo_other-{version}-py3-none-any.whl", wheel("demo-other", version), fields=fields)
+    with open_gateway(tmp_path, Upstream(url=index.url), python="3.11.7") as gateway:
+        assert isinstance(ask(gateway, tmp_path, "demo-other"), Resolved)
+        said, _ = refused(ask(gateway, tmp_path, "demo>1"))
+    line = "    of demo, 3 files left out for requiring Python !=3.* or <3; the platform has 3.11.7"
+    assert said.splitlines()[-1] == line
+    assert "demo-other" not in said
 
 
 def test_metadata_of_another_hash_is_asked_for_once(index: Index, gateway: Gateway, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from builders.upstreams import Upstreams
 QUICK = Patience(attempts=1, backoff=0.01)
 
 
-def open_gateway(root: Path, *upstreams: Upstream) -> Gateway:
+def open_gateway(root: Path, *upstreams: Upstream, python: str = "") -> Gateway:
     fetcher = Fetcher({}, patience=QUICK)
-    return Gateway(Upstreams(upstreams, root=root, environ={}, fetcher=fetcher), fetcher, address="127.0.0.1")
+    known = Upstreams(upstreams, root=root, environ={}, fetcher=fetcher)
+    return Gateway(known, fetcher, address="127.0.0.1", python=python)
