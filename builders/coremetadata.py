@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from packaging.utils import NormalizedName, canonicalize_name
@@ -10,6 +11,11 @@ from builders.archives import broken, control_in
 from builders.filenames import normalised_version
 
 _DECISIVE = ("name", "version", "requires-python", "requires-dist")
+_FIELDS = frozenset((*_DECISIVE, "summary", "license", "license-expression", "classifier"))
+_HEADER = re.compile(rb"(?:([!-9;-~]*):|[ \t]|From )[^\r\n]*(?:\r\n?|\n|\Z)")
+"""What email takes for a line of the head: a field, more of the one before, or the mark of an old mailbox."""
+_MAX_HEAD = 1 << 20
+"""Bytes before the description, or with it where it is a field, as old tools wrote it; a second to read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,10 +34,7 @@ def parse_metadata(data: bytes, *, archive: str, entry: str) -> CoreMetadata:
     """The fields; ArchiveError where one that decides is missing, said twice, not UTF-8 or has control characters."""
     from packaging.metadata import parse_email
 
-    try:
-        raw, unparsed = parse_email(data)
-    except RecursionError as error:  # a description that claims to be a message in a message in a message…
-        raise broken(archive, "it is nested too deeply", entry=entry) from error
+    raw, unparsed = parse_email(_used_fields(data, archive, entry))
     for field in _DECISIVE:
         if field in unparsed:
             raise broken(archive, f"its {field} is said more than once, or is not UTF-8", entry=entry)
@@ -48,6 +51,23 @@ def parse_metadata(data: bytes, *, archive: str, entry: str) -> CoreMetadata:
         project=canonicalize_name(raw["name"]), version=version, requires_python=python, requires_dist=requires,
         summary=_shown(raw.get("summary", "")), license=_shown(license_),
     )  # fmt: skip
+
+
+def _used_fields(data: bytes, archive: str, entry: str) -> bytes:
+    """The lines of the fields that are used; email searches all for each name, and unpacks messages from the rest."""
+    used: list[bytes] = []
+    at, field = 0, ""
+    while line := _HEADER.match(data, at):
+        at = line.end()
+        if at > _MAX_HEAD:
+            raise broken(archive, f"its fields are longer than {_MAX_HEAD >> 20} MiB", entry=entry)
+        text = line[0]
+        if not text.startswith((b" ", b"\t")):
+            field = (line[1] or b"").decode("ascii").lower()
+            text = field.encode("ascii") + text[len(field) :]  # searched once, however many ways it is spelled
+        if field in _FIELDS:
+            used.append(text)
+    return b"".join(used)
 
 
 def _line(text: str) -> str:

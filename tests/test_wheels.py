@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -186,7 +187,8 @@ def test_a_wheel_file_unlike_the_file_name_is_refused(wheel: bytes, says: str, t
         (made.METADATA.replace(b">=3.8", b">=3.8\nRequires-Python: >=3"), "requires-python is said more than once"),
         (made.METADATA.replace(b"six", b"s\xeex"), "not UTF-8"),
         (made.METADATA.replace(b"Version: 1.0", b"Version: " + b"9" * 5000), "version is missing, or is none"),
-        (b"Content-Type: message/rfc822\n\n" * 3000 + made.METADATA, "nested too deeply"),
+        (b"Content-Type: message/rfc822\n\n" * 3000 + made.METADATA, "its name or its version is missing"),
+        (b"x: y\n" * 300_000 + made.METADATA, "METADATA: its fields are longer than 1 MiB"),
     ],
 )
 def test_metadata_unlike_the_file_name_is_refused(metadata: bytes, says: str, tmp_path: Path) -> None:
@@ -206,6 +208,21 @@ def test_two_info_folders_are_refused(tmp_path: Path) -> None:
     """W9: which of the two would count is anybody's guess."""
     files = {"demo/__init__.py": b"", "other-1.0.dist-info/METADATA": b"x"}
     assert "it has 2 .dist-info folders" in refusal(tmp_path, made.wheel_bytes(files))
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        b"".join(b"x%d:\n" % i for i in range(100_000)),
+        b"".join(b"%c%c%c%c%c%cy:\n" % letters for letters in product(*zip(b"SUMMAR", b"summar", strict=True))) * 1_500,
+        b"Content-Type: message/delivery-status\n" + b"\n" * (20 << 20),
+        b"Content-Type: multipart/mixed; boundary=x\n\n" + b"--x\n" * (5 << 20),
+    ],
+)
+def test_what_no_one_reads_of_metadata_costs_nothing(more: bytes, tmp_path: Path) -> None:
+    """Names by the hundred thousand, and descriptions that are millions of messages: a wheel of some kilobytes."""
+    head = made.METADATA.partition(b"\n\n")[0].rstrip() + b"\n"
+    assert reading(tmp_path, made.wheel_bytes(metadata=head + more)).requires_dist == ("six>=1.10",)
+
 
 
 def test_an_info_folder_of_another_project_is_refused(tmp_path: Path) -> None:
