@@ -23,6 +23,9 @@ MAX_ENTRIES = 100_000
 MAX_UNPACKED = 8 << 30
 MAX_TEXT = 32 << 20
 """One member that is held in memory: RECORD, METADATA, PKG-INFO, pyproject.toml."""
+MAX_SHORT = 512 << 10
+"""One that people or tools write down in lines: WHEEL, entry_points.txt, pyproject.toml. Read, it takes up to 300 times
+its size; the longest honest ones have some ten thousand bytes."""
 RATIO_FREE = 64 << 20
 """Up to here an archive may unpack as densely as it likes."""
 MAX_RATIO = 50
@@ -124,6 +127,12 @@ def check_volume(archive: str, *, unpacked: int, packed: int) -> None:
         raise broken(
             archive, f"it unpacks to more than {MAX_RATIO} times its size ({packed} bytes): a compression bomb"
         )
+
+
+def check_short(archive: str, data: bytes, entry: str) -> None:
+    """Before such a member is split into lines or tables."""
+    if len(data) > MAX_SHORT:
+        raise broken(archive, f"it is larger than {MAX_SHORT >> 10} KiB", entry=entry)
 
 
 def clamped(mtime: int) -> int:

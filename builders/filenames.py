@@ -26,7 +26,7 @@ _SDIST = re.compile(
 )
 # 255 bytes are a name's limit on every usual file system, less `.metadata`, which the tree puts behind a wheel's name
 # (PEP 658). It is the tree's limit too, said here again: builders and index never import each other.
-_MAX_NAME, _MAX_TAGS = 246, 1000
+_MAX_NAME, MAX_TAGS = 246, 1000
 _NO_WHEEL = "this is no file name of a wheel (name-version[-build]-python-abi-platform.whl)"
 
 
@@ -115,6 +115,6 @@ def expand_tag(tag: str) -> tuple[str, ...]:
     parts = [part.split(".") for part in tag.split("-")]
     if len(parts) != 3 or not all(piece for part in parts for piece in part):
         return ()
-    if len(parts[0]) * len(parts[1]) * len(parts[2]) > _MAX_TAGS:
+    if len(parts[0]) * len(parts[1]) * len(parts[2]) > MAX_TAGS:
         return ()
     return tuple(sorted(str(one) for one in parse_tag(tag)))

@@ -12,20 +12,32 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Container
+from collections.abc import Collection, Container
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from packaging.utils import NormalizedName
 
-from builders.archives import broken, control_in, opened, path_problem
+from builders.archives import MAX_ENTRIES, broken, check_short, control_in, opened, path_problem
 from builders.coremetadata import CoreMetadata, parse_metadata
-from builders.filenames import WheelName, expand_tag, normalised_version, parse_wheel_name, same_release, split_name
+from builders.filenames import (
+    MAX_TAGS,
+    WheelName,
+    expand_tag,
+    normalised_version,
+    parse_wheel_name,
+    same_release,
+    split_name,
+)
 from builders.machines import COPROCESSORS, canonical_machine, machine_of
+from builders.terminal import visible
 from builders.zips import Entry, read_entries, read_stream, read_text
 
 _SCHEMES = frozenset(("purelib", "platlib", "headers", "scripts", "data"))
+_MOST_LINES = 2 * MAX_ENTRIES
+"""Of RECORD, which lists each entry once, and in some wheels twice."""
 _HASHES = frozenset(("sha256", "sha384", "sha512"))
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _SCRIPTS = frozenset(("console_scripts", "gui_scripts"))
@@ -136,17 +148,30 @@ def _said(file: BinaryIO, filename: str, entries: dict[str, Entry], name: str) -
 
 def _check_wheel_info(data: bytes, filename: str, claim: WheelName, entry: str) -> None:
     """Version, build and tags are those of the file name."""
+    check_short(filename, data, entry)
     lines = [line.partition(":") for line in data.decode("utf-8", "replace").splitlines()]
     fields = [(key.strip().lower(), value.strip()) for key, _, value in lines]
     said = {key: value for key, value in fields if key != "tag"}
     if said.get("wheel-version", "").partition(".")[0] != "1":
         raise broken(filename, "its Wheel-Version is missing, or is not 1.x", entry=entry)
-    tags = {tag for key, value in fields if key == "tag" for tag in expand_tag(value)}
-    if tags != set(claim.tags):
-        theirs, ours = ", ".join(sorted(tags)) or "none", ", ".join(claim.tags)
-        raise broken(filename, f"its tags ({theirs}) are not those of the file name ({ours})", entry=entry)
+    each = (tag for key, value in fields if key == "tag" for tag in expand_tag(value))
+    tags = list(islice(each, MAX_TAGS + 1))  # a short line may stand for a thousand
+    if len(tags) > MAX_TAGS:
+        raise broken(filename, f"it says more than {MAX_TAGS} tags", entry=entry)
+    theirs, ours = set(tags), set(claim.tags)
+    if theirs != ours:
+        rule = f"its tags ({_first_of(theirs - ours or theirs)}) are not those of the file name ({_first_of(ours)})"
+        raise broken(filename, rule, entry=entry)
     if said.get("build") and claim.build and said["build"] != claim.build:
         raise broken(filename, "its build tag is not that of the file name", entry=entry)
+
+
+def _first_of(tags: Collection[str]) -> str:
+    """The first of them, and how many more there are."""
+    if not tags:
+        return "none"
+    first = visible(min(tags))[:80]
+    return first if len(tags) == 1 else f"{first} and {len(tags) - 1} more"
 
 
 def _check_metadata(data: bytes, filename: str, claim: WheelName, entry: str) -> CoreMetadata:
@@ -163,7 +188,9 @@ def _check_scripts(file: BinaryIO, filename: str, entry: Entry | None) -> None:
     """
     if entry is None or entry.directory:
         return
-    text = read_text(file, filename, entry).decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    data = read_text(file, filename, entry)
+    check_short(filename, data, entry.name)
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
     if _CONTROLS.search(text):  # some of them end a line for some installers
         raise broken(filename, "it has control characters in it", entry=entry.name)
     group = ""
@@ -185,10 +212,13 @@ def _read_record(data: bytes, filename: str, entry: str, entries: Container[str]
     """RECORD by path. A path may be said twice in the same words, as some builders do. `entries` are known as safe."""
     rows: dict[str, _Row] = {}
     try:
-        lines = [line for line in csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True) if line]
+        table = csv.reader(io.StringIO(data.decode("utf-8"), newline=""), strict=True)
+        lines = list(islice(table, _MOST_LINES + 1))
     except (csv.Error, UnicodeDecodeError) as error:
         raise broken(filename, f"it is not a table in UTF-8 ({error})", entry=entry) from error
-    for line in lines:
+    if len(lines) > _MOST_LINES:
+        raise broken(filename, f"it has more than {_MOST_LINES} lines", entry=entry)
+    for line in filter(None, lines):
         if len(line) != 3:
             raise broken(filename, f"a line of it has {len(line)} columns instead of path, hash, size", entry=entry)
         if line[0] not in entries and (problem := path_problem(line[0])):

@@ -140,6 +140,8 @@ FIRST = f"demo/__init__.py,{made.recorded(b'x = 1' + chr(10).encode())}"
         (f"{FIRST}\n{FIRST[:-1]}7", "with two hashes"),
         (f"{FIRST}\ndemo/__init__.py", "has 1 columns"),
         (f'{FIRST}\n"demo', "not a table"),
+        ("demo/__init__.py,,\n" * 200_001, "it has more than 200000 lines"),
+        ("\n" * 200_001, "it has more than 200000 lines"),
     ],
 )
 def test_a_record_that_lies_is_refused(text: str, says: str, tmp_path: Path) -> None:
@@ -169,6 +171,9 @@ def test_a_record_as_builders_write_it_is_read(text: str, tmp_path: Path) -> Non
         (made.WHEEL + b"Tag: cp311-cp311-linux_x86_64\n", "are not those of the file name"),
         (made.WHEEL.replace(b"1.0", b"2.0"), "is not 1.x"),
         (b"", "Wheel-Version is missing"),
+        (made.WHEEL + b"Tag: a.b.c-none-any\n", "its tags (a-none-any and 2 more) are not"),
+        (made.WHEEL + b"Tag: py3-none-any\n" * 1000, "WHEEL: it says more than 1000 tags"),
+        (made.WHEEL + b"\n" * (1 << 19), "WHEEL: it is larger than 512 KiB"),
     ],
 )
 def test_a_wheel_file_unlike_the_file_name_is_refused(wheel: bytes, says: str, tmp_path: Path) -> None:
@@ -204,11 +209,6 @@ def test_descriptions_may_be_in_any_encoding(tmp_path: Path) -> None:
     assert wheel.summary.isprintable()
 
 
-def test_two_info_folders_are_refused(tmp_path: Path) -> None:
-    """W9: which of the two would count is anybody's guess."""
-    files = {"demo/__init__.py": b"", "other-1.0.dist-info/METADATA": b"x"}
-    assert "it has 2 .dist-info folders" in refusal(tmp_path, made.wheel_bytes(files))
-
 @pytest.mark.parametrize(
     "more",
     [
@@ -223,6 +223,11 @@ def test_what_no_one_reads_of_metadata_costs_nothing(more: bytes, tmp_path: Path
     head = made.METADATA.partition(b"\n\n")[0].rstrip() + b"\n"
     assert reading(tmp_path, made.wheel_bytes(metadata=head + more)).requires_dist == ("six>=1.10",)
 
+
+def test_two_info_folders_are_refused(tmp_path: Path) -> None:
+    """W9: which of the two would count is anybody's guess."""
+    files = {"demo/__init__.py": b"", "other-1.0.dist-info/METADATA": b"x"}
+    assert "it has 2 .dist-info folders" in refusal(tmp_path, made.wheel_bytes(files))
 
 
 def test_an_info_folder_of_another_project_is_refused(tmp_path: Path) -> None:
@@ -254,6 +259,11 @@ def test_entry_points_with_control_characters_are_refused(control: str, tmp_path
     """W11: some of them end a line for some installers, so that what follows is another entry."""
     text = f"[x]{control}[console_scripts]{control}../demo = demo:main\n"
     assert "entry_points.txt: it has control characters in it" in refusal(tmp_path, with_entry_points(text))
+
+
+def test_entry_points_have_an_end(tmp_path: Path) -> None:
+    """A few kilobytes would unpack to millions of lines."""
+    assert "entry_points.txt: it is larger than 512 KiB" in refusal(tmp_path, with_entry_points("\n" * (1 << 20)))
 
 
 @pytest.mark.parametrize(
