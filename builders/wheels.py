@@ -36,6 +36,8 @@ from builders.terminal import visible
 from builders.zips import Entry, read_entries, read_stream, read_text
 
 _SCHEMES = frozenset(("purelib", "platlib", "headers", "scripts", "data"))
+_LIBRARIES = frozenset(("purelib", "platlib"))
+_INFOS = (".dist-info", ".egg-info")
 _MOST_LINES = 2 * MAX_ENTRIES
 """Of RECORD, which lists each entry once, and in some wheels twice."""
 _HASHES = frozenset(("sha256", "sha384", "sha512"))
@@ -136,6 +138,8 @@ def _find_info(filename: str, claim: WheelName, entries: dict[str, Entry]) -> st
         top, *rest = name.split("/")
         if top.lower().endswith(".data") and not entry.directory and (len(rest) < 2 or rest[0] not in _SCHEMES):
             raise broken(filename, f"a .data folder holds {', '.join(sorted(_SCHEMES))} and nothing else", entry=name)
+        if top.lower().endswith(".data") and rest[1:] and rest[0] in _LIBRARIES and rest[1].lower().endswith(_INFOS):
+            raise broken(filename, "it would be installed as a second project, beside the wheel's own", entry=name)
     return infos[0]
 
 
@@ -296,7 +300,7 @@ def _modules(entries: dict[str, Entry]) -> tuple[str, ...]:
         top, _, rest = name.partition("/")
         if top.endswith(".data"):
             scheme, _, rest = rest.partition("/")
-            top, _, rest = rest.partition("/") if scheme in {"purelib", "platlib"} else ("", "", "")
+            top, _, rest = rest.partition("/") if scheme in _LIBRARIES else ("", "", "")
         leaf = (rest or top).rpartition("/")[2]
         extension = _EXTENSION.fullmatch(leaf)
         if not entry.directory and (leaf.endswith(".py") or extension):

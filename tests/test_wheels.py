@@ -287,6 +287,19 @@ def test_an_unknown_data_scheme_is_refused(name: str, tmp_path: Path) -> None:
     assert name.partition("/")[0] in refusal(tmp_path, made.wheel_bytes({"demo/__init__.py": b"", name: b"x"}))
 
 
+@pytest.mark.parametrize("name", ["purelib/evil-9.dist-info/METADATA", "platlib/evil.Egg-Info", "purelib/e.egg-info/x"])
+def test_a_second_project_below_data_is_refused(name: str, tmp_path: Path) -> None:
+    """W9: pip would lay it beside the wheel's own, and everybody would take it for installed."""
+    data = made.wheel_bytes({"demo/__init__.py": b"", f"demo-1.0.data/{name}": b"x"})
+    assert f"demo-1.0.data/{name}: it would be installed as a second project" in refusal(tmp_path, data)
+
+
+def test_files_about_a_project_may_lie_elsewhere(tmp_path: Path) -> None:
+    """Tests bring such folders along, and data may be called as it likes."""
+    names = ["demo/x.dist-info/METADATA", "demo-1.0.data/data/x.egg-info", "demo-1.0.data/purelib/demo/x.egg-info"]
+    assert reading(tmp_path, made.wheel_bytes(dict.fromkeys(["demo/__init__.py", *names], b""))).project == "demo"
+
+
 @pytest.mark.parametrize(
     ("filename", "info"),
     [
