@@ -22,13 +22,15 @@ MAX_ENTRIES = 100_000
 """Members of one archive. The largest real wheel tried (ansible) has 21,488."""
 MAX_UNPACKED = 8 << 30
 MAX_TEXT = 32 << 20
-"""One member that is held in memory: RECORD, METADATA, PKG-INFO, pyproject.toml."""
+"""One member that is held in memory: RECORD, METADATA, PKG-INFO."""
 MAX_SHORT = 512 << 10
 """One that people or tools write down in lines: WHEEL, entry_points.txt, pyproject.toml. Read, it takes up to 300 times
 its size; the longest honest ones have some ten thousand bytes."""
 RATIO_FREE = 64 << 20
 """Up to here an archive may unpack as densely as it likes."""
 MAX_RATIO = 50
+MAX_PATH = 1000
+"""Bytes of a member's path, characters of a link's target."""
 CHUNK = 1 << 20
 
 EARLIEST, LATEST = 315_532_800, 4_354_819_199
@@ -94,8 +96,8 @@ def path_problem(name: str) -> str:
         return "its path has an empty or '.' part"
     if control_in(name):
         return "its name has control characters or is not UTF-8"
-    if len(name) > 80 and (len(name.encode()) > 1000 or max(len(part.encode()) for part in segments) > 255):
-        return "its name is longer than 255 bytes (or its path than 1000)"
+    if len(name) > 80 and (len(name.encode()) > MAX_PATH or max(len(part.encode()) for part in segments) > 255):
+        return f"its name is longer than 255 bytes (or its path than {MAX_PATH})"
     return ""
 
 
@@ -115,6 +117,8 @@ def check_members(archive: str, members: Iterable[Member]) -> None:
     for name in [*others, *directories]:
         while (slash := name.rfind("/")) > 0 and (name := name[:slash]) not in directories:
             directories.add(name)
+        if len(directories) > MAX_ENTRIES:  # each path may name hundreds that no other has
+            raise broken(archive, f"it has more than {MAX_ENTRIES} folders")
     for name in sorted(others & directories):
         raise broken(archive, "this name is a file (or a link) and a folder at once", entry=name)
 

@@ -193,6 +193,8 @@ BAD_SDISTS = [
     Case("S5-setgid", "setuid or setgid", lambda: sdist_bytes(member(f"{TOP}/s", b"", mode=0o2755))),
     Case("S5-unknown-type", "neither file, folder nor link", lambda: raw_sdist(raw_header(b"demo-1.0/x", type=b"Z"))),
     Case("S5-sparse", "", lambda: raw_sdist(raw_header(b"demo-1.0/x", type=b"S"))),
+    Case("S8-folders", "more than 100000 folders",
+         lambda: sdist_bytes(*[member(f"{TOP}/{i}/{'a/' * 485}x") for i in range(300)])),
     Case("S9-two-tops", "2 things at its top", lambda: sdist_bytes(member("other/x", b""))),
     Case("S9-file-beside", "2 things at its top", lambda: sdist_bytes(member("x", b""))),
     Case("S9-none", "0 things at its top", lambda: gzip.compress(tar_bytes([]))),
