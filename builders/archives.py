@@ -24,7 +24,7 @@ MAX_UNPACKED = 8 << 30
 MAX_TEXT = 32 << 20
 """One member that is held in memory: RECORD, METADATA, PKG-INFO."""
 MAX_SHORT = 512 << 10
-"""One that people or tools write down in lines: WHEEL, entry_points.txt, pyproject.toml. Read, it takes up to 300 times
+"""One that people or tools write down in lines: WHEEL, entry_points.txt, pyproject.toml. Read, it takes up to 500 times
 its size; the longest honest ones have some ten thousand bytes."""
 RATIO_FREE = 64 << 20
 """Up to here an archive may unpack as densely as it likes."""

@@ -5,11 +5,22 @@ file name ─> members (tar or zip) ─> names, links, one folder ─> PKG-INFO,
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeGuard
 
-from builders.archives import Member, broken, check_members, clamped, control_in, opened, path_problem
+from builders.archives import (
+    MAX_PATH,
+    Member,
+    broken,
+    check_members,
+    check_short,
+    clamped,
+    control_in,
+    opened,
+    path_problem,
+)
 from builders.coremetadata import parse_metadata
 from builders.filenames import SdistName, parse_sdist_name, same_release
 from builders.requirements import parse_requirement
@@ -18,6 +29,14 @@ from builders.zips import read_entries, read_stream, read_text
 
 LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 LEGACY_REQUIRES = ("setuptools>=40.8.0",)
+_MOST_FOLDERS = 100
+"""Of backend-path, which names one or two; the backend, however long its name, is looked for in each."""
+_MOST_PARTS = 32
+_LONG_KEY = re.compile(
+    rb"""(?:\.[ \t]*(?:[\w-]+|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')[ \t]*){%d}""" % _MOST_PARTS, re.ASCII,
+)  # fmt: skip
+"""More parts of a key, a.b.c, than anyone writes. tomllib keeps the way to each part, the square of their number; with
+this limit and that of the size it takes two seconds and 250 MB at most."""
 _TEXTS = frozenset(("PKG-INFO", "pyproject.toml"))
 
 
@@ -107,13 +126,15 @@ def _link_problem(link: Member, links: set[str], top: str) -> str:
     """Which rule a symbolic link breaks; '..' is resolved by words alone, which is right as no link lies on the way."""
     if not link.target or link.target.startswith("/") or "\\" in link.target or control_in(link.target):
         return "it is a link to an absolute path, or to none"
-    at = link.name.split("/")[:-1]
+    if len(link.target) > MAX_PATH:
+        return f"it is a link to a path of more than {MAX_PATH} characters"
+    at = link.name.rpartition("/")[0]
     parts = [part for part in link.target.split("/") if part not in {"", "."}]
     for i, part in enumerate(parts):
-        at = at[:-1] if part == ".." else [*at, part]
-        if not at or at[0] != top:
+        at = at.rpartition("/")[0] if part == ".." else f"{at}/{part}"
+        if at.partition("/")[0] != top:
             return "it is a link that leads out of the sdist"
-        if i + 1 < len(parts) and "/".join(at) in links:
+        if i + 1 < len(parts) and at in links:
             return "it is a link that goes through another link"
     return ""
 
@@ -133,8 +154,12 @@ def _read_build_system(
     """[build-system], by PEP 517 and 518: without the table, setuptools as it was before there was one."""
     import tomllib
 
+    data = texts.get(entry, b"")
+    check_short(filename, data, entry)
+    if _LONG_KEY.search(data):
+        raise broken(filename, f"a key in it has more than {_MOST_PARTS} parts", entry=entry)
     try:
-        document = tomllib.loads(texts.get(entry, b"").decode("utf-8"))
+        document = tomllib.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number that Python does not read
         raise broken(filename, f"it is not TOML ({error})", entry=entry) from error
     table = document.get("build-system")
@@ -160,6 +185,8 @@ def _check_backend_path(filename: str, members: list[Member], paths: object, bac
     top = entry.partition("/")[0]
     if not _is_texts(paths) or not paths or backend is None:
         raise broken(filename, "build-system.backend-path is not a list of folders beside a build-backend", entry=entry)
+    if len(paths) > _MOST_FOLDERS:
+        raise broken(filename, f"build-system.backend-path is longer than {_MOST_FOLDERS} folders", entry=entry)
     names = {member.name for member in members}
     module = backend.partition(":")[0].replace(".", "/")
     places: list[str] = []

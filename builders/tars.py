@@ -26,6 +26,8 @@ _MAX_HEADERS = 64 << 20
 _MAX_GLOBALS = 100
 _LONG_NUMBER = re.compile(rb"[0-9]{64}")
 """On such a run in a pax header tarfile before 3.11.10 and 3.12.6 searches for minutes (CVE-2024-6232)."""
+_SPARSE = b"GNU.sparse."
+"""What is said of such a file in a pax header; tarfile reads the list of its pieces, of any length, before its name."""
 _PAX_TYPES = (b"x", b"g", b"X")
 _MAX_DENSITY = 200
 """How much denser than its packed bytes so far an archive may be on the way, beyond 64 MiB."""
@@ -90,6 +92,8 @@ class _Window:
         extended = self._last[156:157] in _PAX_TYPES
         self._last = self._read(size)
         self._headers += size if extended else 0
+        if extended and _SPARSE in self._last:
+            raise broken(self._archive, "a member of it is a sparse file")
         if self._headers > _MAX_HEADERS or (extended and _LONG_NUMBER.search(self._last)):
             raise broken(self._archive, "its extended headers are too many, or hold a number of 64 digits")
         return self._last

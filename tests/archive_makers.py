@@ -358,6 +358,14 @@ def pax(text: bytes, kind: bytes = b"x") -> bytes:
     return raw_header(b"pax", size=len(record), type=kind) + record.ljust(-(-len(record) // 512) * 512, b"\0")
 
 
+def sparse_with_map() -> bytes:
+    """An sdist of 20 kB with a sparse file whose list of pieces, before its data, has millions of them."""
+    kind = b"22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"
+    header = raw_header(b"pax", size=len(kind), type=b"x") + kind.ljust(512, b"\0")
+    pieces = b"99999999\n" + b"0\n" * (10 << 20)
+    return raw_sdist(header, raw_header(b"demo-1.0/x", size=len(pieces)), pieces)
+
+
 def built_with(text: str) -> bytes:
     return sdist_bytes(pyproject=text.encode())
 

@@ -138,6 +138,7 @@ def test_global_headers_are_read(tmp_path: Path) -> None:
         (None, LEGACY_REQUIRES, LEGACY_BACKEND),
         (b"[tool.black]\nline-length = 1\n", LEGACY_REQUIRES, LEGACY_BACKEND),
         (b"", LEGACY_REQUIRES, LEGACY_BACKEND),
+        (b"a.b.c = '" + b"Up to 1.5, see a.b. " * 99 + b"." * 99 + b"' # 1.0\n", LEGACY_REQUIRES, LEGACY_BACKEND),
         (b'[build-system]\nrequires = ["setuptools"]\n', ("setuptools",), LEGACY_BACKEND),
         (b'[build-system]\nrequires = []\nbuild-backend = "demo:main"\nbackend-path = ["."]\n', (), "demo:main"),
         (b'[build-system]\nrequires = ["b; python_version<\'3\'", "a[c]>=1"]\n',
