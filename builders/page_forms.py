@@ -84,7 +84,7 @@ def read_html(body: bytes, url: Url) -> tuple[Url, list[Entry], Status | None]:
         if _is_endless(text):
             raise UpstreamError(f"{url} is no HTML page: tags or comments in it have no end")
         reader.read(text)
-    except AssertionError as error:  # of "<![": until Python 3.14
+    except (AssertionError, ValueError) as error:  # of "<![": until Python 3.14; of "&#" and thousands of digits
         raise UpstreamError(f"{url} is no HTML page: {visible(str(error))[:80]}") from None
     if len(reader.base) > _LONGEST_URL:
         raise UpstreamError(f"{url} has a <base> of {len(reader.base)} characters")
