@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"(?:many|musl)linux_(?P<major>\d+)_(?P<minor>\d+)(?=_)", re.ASCII)
 _LOADER = re.compile(r".*ld-linux|ld64\.so\.[12]$", re.DOTALL)
 _HEAD = 4096
-_MOST = 1000  # of a list in an ELF file that may bite its own tail
+_MOST = 1000  # of a list in an ELF file that may bite its own tail, or be there a thousand times
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +136,8 @@ def _parse(stream: IO[bytes], name: str, machine: str) -> Program:
     stream.seek(0, os.SEEK_SET)
     try:
         elf = ELFFile(stream)
-        tags = [tag for part in elf.iter_segments() if isinstance(part, DynamicSegment) for tag in part.iter_tags()]
+        parts = (part for part in elf.iter_segments() if isinstance(part, DynamicSegment))
+        tags = list(islice((tag for part in parts for tag in part.iter_tags()), _MOST))
         needed = tuple(tag.needed for tag in tags if tag.entry.d_tag == "DT_NEEDED")  # type: ignore[attr-defined]
         sonames = [tag.soname for tag in tags if tag.entry.d_tag == "DT_SONAME"]  # type: ignore[attr-defined]
         versions = tuple(sorted(set(_versions(elf))))

@@ -174,6 +174,18 @@ def elf(machine: int = 62, *, kind: int = 3, bits: int = 2, order: int = 1) -> b
     return b"\x7fELF" + bytes((bits, order, 1)) + b"\0" * 9 + numbers + b"\0" * 64
 
 
+def elf_with_dynamics(segments: int, tags: int) -> bytes:
+    """An ELF file that names its dynamic section again and again; that asks for one library, again and again."""
+    at = 64 + 56 * (segments + 1)
+    strings = at + 16 * (tags + 2)
+    head = b"\x7fELF\2\1\1".ljust(16, b"\0")
+    head += struct.pack("<HHLQQQLHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, segments + 1, 64, 0, 0)
+    load = struct.pack("<LLQQQQQQ", 1, 5, 0, 0, 0, 1 << 30, 1 << 30, 4096)
+    dynamic = struct.pack("<LLQQQQQQ", 2, 4, at, at, at, 16, 16, 8)
+    needed = struct.pack("<QQ", 5, strings) + struct.pack("<QQ", 1, 0) * tags + bytes(16)
+    return head + load + dynamic * segments + needed + b"libx.so\0"
+
+
 def mach_o(processor: int = 0x0100000C) -> bytes:
     """The header of a thin 64-bit Mach-O file."""
     return struct.pack("<4sLLL", b"\xcf\xfa\xed\xfe", processor, 0, 6) + b"\0" * 48

@@ -25,6 +25,7 @@ from builders.libraries import (
 )
 from builders.repair import RepairTarget, repair, repair_tools
 from builders.wheels import check_machine, read_wheel
+from tests.archive_makers import elf_with_dynamics
 from tests.disk import sha256_of
 from tests.macho_makers import EXTENSION, apple_tools, compiled, contents, packed
 
@@ -316,6 +317,17 @@ def test_the_hosts_own_libraries_are_handed_out(tmp_path: Path) -> None:
     assert found == ours.needed
     assert {path.name for path in tmp_path.iterdir()} == set(ours.needed)
     assert all(read_program(path) and not path.is_symlink() for path in tmp_path.iterdir())
+
+
+def test_a_program_says_what_it_needs_a_thousand_times_at_most(tmp_path: Path) -> None:
+    """A file of 200 kB could say it ten million times, at 25 µs each."""
+    for segments, tags in ((1, 1), (2_000, 5_000)):
+        path = tmp_path / "x.so"
+        path.write_bytes(elf_with_dynamics(segments, tags))
+        program = read_program(path)
+        assert program
+        assert set(program.needed) == {"libx.so"}
+        assert len(program.needed) < 1000
 
 
 def test_the_tools_are_named_with_their_versions() -> None:
