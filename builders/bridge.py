@@ -19,12 +19,12 @@ from typing import Any, ClassVar, ParamSpec, TextIO, TypeVar
 
 from doit.exceptions import BaseFail, InvalidCommand, InvalidDodoFile, TaskFailed, UnmetDependency
 
-from builders.errors import WheelyardError, sentence
+from builders.errors import StoreError, WheelyardError, sentence
 from builders.holding import workspace_lock
 from builders.progress import Progress
 from builders.stopping import Signals, active, stop_everything, stopping
 from builders.summary import RunEnd, Summary, render_summary
-from builders.terminal import visible
+from builders.terminal import shortened, visible
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,7 +42,7 @@ def guarded(action: Callable[P, R]) -> Callable[P, R | TaskFailed]:
             try:
                 return action(*args, **kwargs)
             except (WheelyardError, OSError) as error:
-                return TaskFailed(sentence(error))
+                return _failed(error)
 
     return run
 
@@ -52,7 +52,13 @@ def failing(basename: str, error: WheelyardError) -> dict[str, object]:
 
     An exception in a delayed creator would end the whole run, with all other platforms in the middle of their work.
     """
-    return {"basename": basename, "actions": [lambda: TaskFailed(str(error))]}
+    return {"basename": basename, "actions": [lambda: _failed(error)]}
+
+
+def _failed(error: WheelyardError | OSError) -> TaskFailed:
+    said = sentence(error)
+    ours = isinstance(error, StoreError)  # a list of what was found here, and no log has it
+    return TaskFailed(said if ours else shortened(said))
 
 
 def invalid_configuration(error: WheelyardError | OSError) -> InvalidDodoFile:

@@ -10,6 +10,7 @@ from builders.terminal import duration, size_of, visible
 
 _Paint = Callable[[str, str], str]
 _COLOURS = {"complete": "32", "incomplete": "1;31", "skipped": "33", "failed": "1;31", "bold": "1", "faint": "2"}
+_MOST_NAMES = 10  # in one chain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,11 +139,16 @@ def _failure(failure: FailedStep, paint: _Paint) -> Iterator[str]:
     yield paint(visible(what), "bold")
     rows = (
         ("why", failure.reason),
-        ("asked by", " → ".join(failure.asked_by)),
+        ("asked by", " → ".join(_short_chain(failure.asked_by))),
         ("log", failure.log or ""),
         ("again", failure.again),
     )
     yield from (f"  {paint(f'{name:<8}', 'faint')}  {visible(text)}" for name, text in rows if text)
+
+
+def _short_chain(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Both its ends alone, where it has more names than anybody reads."""
+    return names if len(names) <= _MOST_NAMES else (*names[: _MOST_NAMES // 2], "…", *names[-_MOST_NAMES // 2 :])
 
 
 def _bytes(tally: Tally) -> str:

@@ -12,12 +12,26 @@ from typing import TextIO
 # What stands in for our own marks where the encoding of the terminal has none of them.
 _PLAINER = str.maketrans({"→": "->", "·": "-", "…": "...", "×": "x", "━": "-", "╸": "-", "╺": "-"})  # noqa: RUF001
 
+_MOST_CHARACTERS, _MOST_LINES = 4_000, 60  # of one error
+_CUT = "[… cut here: what a build, a resolver or a proof said is in its log, as a whole …]"
+
 
 def visible(text: str, *, lines: bool = False) -> str:
     r"""Return text with all that a terminal would act on written out (`\x1b`); with `lines`, breaks and tabs stay."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or (lines and c in "\n\t") else _written_out(c) for c in text)
+
+
+def shortened(text: str) -> str:
+    """Return an error's text, in which strangers may have had their say, without what is too much in its middle."""
+    lines = text.split("\n")
+    if len(lines) > _MOST_LINES:
+        lines[_MOST_LINES // 2 : -_MOST_LINES // 2] = [_CUT]
+        text = "\n".join(lines)
+    if len(text) > _MOST_CHARACTERS:
+        text = f"{text[: _MOST_CHARACTERS // 2]}\n{_CUT}\n{text[-_MOST_CHARACTERS // 2 :]}"
+    return text
 
 
 def _written_out(character: str) -> str:

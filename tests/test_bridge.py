@@ -15,7 +15,7 @@ import pytest
 from doit.exceptions import InvalidDodoFile, TaskFailed
 
 from builders.bridge import guarded, invalid_configuration
-from builders.errors import BuildError, ConfigurationError
+from builders.errors import BuildError, ConfigurationError, StoreError
 from builders.holding import workspace_lock
 
 ROOT = Path(__file__).parent.parent
@@ -302,6 +302,37 @@ def test_invalid_configuration_makes_control_characters_visible() -> None:
     error = invalid_configuration(ConfigurationError("unknown key \x1b[2J", hint="line\ntwo"))
     assert isinstance(error, InvalidDodoFile)
     assert str(error) == "unknown key \\x1b[2J\n  line\ntwo"
+
+
+@pytest.mark.parametrize("unit", ["x" * 79 + "\n", "x"])
+def test_what_strangers_say_is_cut(unit: str) -> None:
+    """However much it is, a screen has the beginning, the end with the hint, and a word that it was cut."""
+
+    @guarded
+    def work() -> None:
+        raise BuildError(f"first {unit * 300_000} last", hint="look at the log")
+
+    failed = work()
+    assert isinstance(failed, TaskFailed)
+    text = failed.get_msg()
+    assert len(text) < 4_200
+    assert text.count("\n") <= 62
+    assert text.startswith("first x")
+    assert "cut here" in text
+    assert text.endswith(" last\n  look at the log\n")
+
+
+def test_what_was_found_here_is_told_whole() -> None:
+    """`doit verify` names everything that is damaged: no log has it."""
+    findings = "\n".join(f"blob {number} is damaged" for number in range(1000))
+
+    @guarded
+    def work() -> None:
+        raise StoreError(findings)
+
+    failed = work()
+    assert isinstance(failed, TaskFailed)
+    assert findings in failed.get_msg()
 
 
 def test_guarded_keeps_signature_and_result(tmp_path: Path) -> None:

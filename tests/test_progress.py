@@ -10,6 +10,7 @@ import sys
 import termios
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -363,6 +364,14 @@ def test_a_failure_says_what_why_who_where_and_how_to_try_again() -> None:
         "  log       .wheelyard/logs/cffi.log",
         "  again     doit wheel:trixie/cffi-2.0.0",
     ]
+
+
+def test_a_long_chain_shows_its_ends() -> None:
+    """Who asked first, and who asked last: a thousand names between them tell nobody anything."""
+    chain = tuple(f"p{number}" for number in range(1300))
+    text = render_summary(Summary(failures=(replace(FAILURE, asked_by=chain),)), colour=False)
+    shown = "p0 → p1 → p2 → p3 → p4 → … → p1295 → p1296 → p1297 → p1298 → p1299"
+    assert f"  asked by  {shown}\n" in text
 
 
 def test_colours_add_nothing_but_colours() -> None:
