@@ -1,8 +1,8 @@
 """The box: one job, one fresh container, nothing shared with any other.
 
-A plain user, no capabilities, no new privileges, a read-only root, memory, process and time limits, no mount of this
-machine. Inputs go in and outputs come out as archives through an anonymous volume that dies with the container: the
-engine need not see this disk. For resolving, its internal network has to be on this machine; Podman is untested.
+A plain user, no capabilities, no new privileges, a read-only root, memory, process, output and time limits, no mount
+of this machine. Inputs go in and outputs come out as archives through an anonymous volume that dies with the container:
+the engine need not see this disk. For resolving, its internal network has to be on this machine; Podman is untested.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from builders.engine import GATEWAY_NETWORK, Engine
 from builders.errors import EngineError
 from builders.images import UV_IN_IMAGE
 from builders.jobs import LOG_BYTES, Ending, Input, Job, Network, Outcome, last_line, run_job
-from builders.outputs import receive_tar
+from builders.outputs import MOST_BYTES, receive_tar
 from builders.platforms import Limits
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ROOT = "/wheelyard"
 USER = 65534  # nobody: the one plain user that every image has
+_WEIGHED_EVERY = 5.0  # seconds
+_WEIGHED_IN_VAIN = 12  # times in a row
 _LIBRARY_FOLDERS = "/usr/local/lib /lib /usr/lib /lib64 /usr/lib64"
 
 
@@ -189,6 +191,40 @@ class _Listener(threading.Thread):
             pass  # the connection ended with the container
 
 
+class _Scale:
+    """Weighs out/ every few seconds, as the engine sets no bound to a volume.
+
+    It is root who weighs, whom no job can stop. Without capabilities it sees no closed folder of the job's: what hides
+    its weight for a minute is taken to have too much of it.
+    """
+
+    def __init__(self, container: Container) -> None:
+        self._container = container
+        self._last = time.monotonic()
+        self._in_vain = 0
+
+    def shows_too_much(self) -> bool:
+        """Whether out/ holds more than is taken from it, as far as it was weighed by now."""
+        if time.monotonic() - self._last < _WEIGHED_EVERY:
+            return False
+        weight = self._weight()
+        self._last = time.monotonic()
+        self._in_vain = self._in_vain + 1 if weight is None else 0
+        return self._in_vain >= _WEIGHED_IN_VAIN or (weight or 0) > MOST_BYTES
+
+    def _weight(self) -> int | None:
+        import docker
+        import requests
+
+        vain = (docker.errors.APIError, requests.exceptions.RequestException, ValueError, IndexError)
+        with suppress(*vain):  # the container may have ended just now, or the engine is busy
+            ended = self._container.exec_run(["timeout", "30", "du", "-sk", f"{ROOT}/out"], user="0", stderr=False)
+            if ended.exit_code == 0:
+                assert isinstance(ended.output, bytes)  # it was not asked for as a stream
+                return int(ended.output.split()[0]) * 1024
+        return None
+
+
 def _watch(container: Container, job: Job, sink: IO[bytes]) -> Outcome:
     """Start a filled container and wait for its end, whichever of the limits brings it."""
     import docker
@@ -197,6 +233,7 @@ def _watch(container: Container, job: Job, sink: IO[bytes]) -> Outcome:
     listener = _Listener(container.attach(stream=True, stdout=True, stderr=True), sink)
     container.start()
     listener.start()
+    scale = _Scale(container)
     ending = Ending.EXITED
     while listener.is_alive():
         listener.join(0.5)
@@ -207,6 +244,8 @@ def _watch(container: Container, job: Job, sink: IO[bytes]) -> Outcome:
             ending = Ending.SILENCE_LIMIT
         elif listener.size > LOG_BYTES:
             ending = Ending.LOG_LIMIT
+        elif scale.shows_too_much():
+            ending = Ending.OUTPUT_LIMIT
         if ending is not Ending.EXITED:
             with suppress(docker.errors.APIError):  # it may have ended just now
                 container.kill()

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from builders.jobs import LOG_BYTES, Ending, Outcome
+from builders.outputs import MOST_BYTES
 from builders.platforms import Limits
 
 
@@ -79,6 +80,8 @@ def diagnose(project: str, outcome: Outcome, log: str, limits: Limits, *, host: 
             return Cause(reason=f"no output for {limits.silence} s", hint="raise it: `limits: silence:`")
         case Ending.LOG_LIMIT:
             return Cause(reason=f"it wrote more than {LOG_BYTES // 1024**2} MiB of log")
+        case Ending.OUTPUT_LIMIT:
+            return Cause(reason=f"its output grew beyond {MOST_BYTES // 1024**3} GiB, or it hid what is in it")
         case Ending.OUT_OF_MEMORY:
             return out_of_memory(limits)
         case Ending.EXITED:

@@ -40,6 +40,7 @@ class Ending(Enum):
     TIME_LIMIT = "time limit"
     SILENCE_LIMIT = "silence limit"
     LOG_LIMIT = "log limit"
+    OUTPUT_LIMIT = "output limit"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ import pytest
 from builders.containers import ContainerExecutor
 from builders.engine import WORKSPACE_LABEL, Engine
 from builders.errors import OutputError
-from builders.jobs import Input, Job, Network, run_job
+from builders.jobs import Ending, Input, Job, Network, run_job
 from builders.platforms import Limits
 from tests.conftest import Bench
 
@@ -66,3 +66,35 @@ def test_what_is_refused_is_not_waited_for(bench: Bench, engine: Engine) -> None
     assert time.monotonic() - began < 60
     ours: dict[str, str | list[str] | bool] = {"label": f"{WORKSPACE_LABEL}={bench.root.resolve()}"}
     assert engine.client.containers.list(all=True, filters=ours) == []
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize("folder", ["$OUT", "$OUT/closed"])
+def test_an_output_that_grows_too_large_ends_the_box(
+    bench: Bench, engine: Engine, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """No limit on memory sees the disk. What a job hides from who weighs it is taken for too much in the end."""
+    monkeypatch.setattr("builders.containers.MOST_BYTES", 40 * 1024**2)
+    monkeypatch.setattr("builders.containers._WEIGHED_EVERY", 0.5)
+    monkeypatch.setattr("builders.containers._WEIGHED_IN_VAIN", 2)
+    script = f'mkdir -m 700 "$OUT/closed"; head -c 50000000 /dev/zero > "{folder}/ballast"; sleep 300'
+    job = Job(label="test", script=script, limits=Limits(memory=64 * 1024**2))
+    with run_job(ContainerExecutor(engine, "debian:bookworm", ""), job, scratch=bench.root) as ran:
+        assert ran.outcome.ending is Ending.OUTPUT_LIMIT
+        assert ran.outcome.seconds < 120
+
+
+@pytest.mark.engine
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_an_output_of_the_right_size_is_weighed_and_taken(
+    bench: Bench, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Being weighed now and then costs a job nothing, not even where it may use as little as can be said."""
+    monkeypatch.setattr("builders.containers._WEIGHED_EVERY", 0.1)
+    monkeypatch.setattr("builders.containers._WEIGHED_IN_VAIN", 3)
+    script = 'for n in 1 2 3; do head -c 5000000 /dev/zero > "$OUT/$n"; sleep 1; done'
+    job = Job(label="test", script=script, limits=Limits(memory=16 * 1024**2, processes=10))
+    with run_job(ContainerExecutor(engine, "debian:bookworm", ""), job, scratch=bench.root) as ran:
+        assert ran.outcome.ok, ran.outcome
+        assert sorted(path.name for path in ran.out.iterdir()) == ["1", "2", "3"]
