@@ -136,7 +136,7 @@ COUNT = matching(r"[1-9][0-9]{1,6}", "a whole number from 10 to 9999999", int)
 HOST_NAME = matching(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?", "a host name, such as files.index.example", str.lower)
 PATTERN = matching(r"[A-Za-z0-9._*?-]+", 'a project name, * and ? for any letters, such as "acme-*"', normalized)
 PROJECT = matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "a project name", normalized)
-MODULE = matching(r"[A-Za-z_][A-Za-z0-9_]*", "a top-level module's name", str)
+MODULE = matching(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", "a module's name, such as google.protobuf", str)
 
 # What a person may look for in a platform, and why it is not there.
 _NOT_OFFERED = {
@@ -209,7 +209,7 @@ NETWORK = Key(name="network", kind=FLAG, help="This build may reach the network;
 NOT_IMPORTED = Key(
     name="not-imported",
     kind=listing(MODULE, "tkinter_app"),
-    help="Modules that need a display or a server: the proof does not import them.",
+    help="Modules that need a display or a server: the proof imports neither them nor what is in them.",
 )
 BUILD = section((FROM, PRE_COMMAND, ENV, BUILD_CONSTRAINTS, NETWORK, NOT_IMPORTED, LIMITS), why=_NOT_OFFERED)
 

@@ -44,7 +44,12 @@ _HASHES = frozenset(("sha256", "sha384", "sha512"))
 _UNRECORDED = ("RECORD", "RECORD.jws", "RECORD.p7s")
 _SCRIPTS = frozenset(("console_scripts", "gui_scripts"))
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# What in a namespace is not for import: it may run a program, or need what no user has.
+_ASIDE = frozenset(("__main__", "benchmarks", "docs", "examples", "scripts", "test", "tests"))
+_DEEPEST = 6  # parts of a name: opentelemetry.exporter.otlp.proto.grpc has five
+_MOST_BELOW = 100  # names in namespaces
 _EXTENSION = re.compile(r"(?P<name>[^./]+)(?:\.[^./]+)?\.(?:so|pyd)", re.ASCII)
+_LIBRARY = re.compile(r"lib[^.]*\.so")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -294,16 +299,34 @@ def _is_loaded(entry: str, machine: str) -> bool:
 
 
 def _modules(entries: dict[str, Entry]) -> tuple[str, ...]:
-    """Names that an import finds after installation; private ones only where there are no others."""
-    names: set[str] = set()
-    for name, entry in entries.items():
-        top, _, rest = name.partition("/")
-        if top.endswith(".data"):
-            scheme, _, rest = rest.partition("/")
-            top, _, rest = rest.partition("/") if scheme in _LIBRARIES else ("", "", "")
-        leaf = (rest or top).rpartition("/")[2]
-        extension = _EXTENSION.fullmatch(leaf)
-        if not entry.directory and (leaf.endswith(".py") or extension):
-            names.add(top if rest else extension["name"] if extension else leaf.removesuffix(".py"))
-    names = {name for name in names if name.isidentifier()}
-    return tuple(sorted({name for name in names if not name.startswith("_")} or names))
+    """Names that an import finds after installation; private ones only where there are no others.
+
+    A namespace can always be imported, so the first names below it that have code stand for it: `google.protobuf`.
+    """
+    modules = {_module(name) for name, entry in entries.items() if not entry.directory} - {()}
+    code = modules | {module[:-1] for module in modules if module[-1] == "__init__"}
+    names = {".".join(name) for module in modules if all(map(str.isidentifier, name := _first(module, code)))}
+    public = {name for name in names if "._" not in f".{name}"} or names
+    below = sorted(name for name in public if "." in name)
+    return tuple(sorted(public.difference(below[_MOST_BELOW:])))
+
+
+def _module(entry: str) -> tuple[str, ...]:
+    """The parts of the dotted name that a file has once it is installed; none for what is no module."""
+    top, _, rest = entry.partition("/")
+    if top.endswith(".data"):
+        scheme, _, entry = rest.partition("/")
+        if scheme not in _LIBRARIES:
+            return ()
+    *folders, leaf = entry.split("/")
+    extension = _EXTENSION.fullmatch(leaf)
+    if not (leaf.endswith(".py") or extension) or (folders and _LIBRARY.fullmatch(leaf)):
+        return ()
+    return *folders, extension["name"] if extension else leaf.removesuffix(".py")
+
+
+def _first(module: tuple[str, ...], code: Container[tuple[str, ...]]) -> tuple[str, ...]:
+    """The first name on the way to a module that runs code on import, or the namespace of what is not for import."""
+    names = (module[:depth] for depth in range(1, len(module) + 1))
+    name = next(name for name in names if name in code or name[-1] in _ASIDE or len(name) == _DEEPEST)
+    return name[:-1] or name if name[-1] in _ASIDE else name

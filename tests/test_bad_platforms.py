@@ -129,6 +129,10 @@ CASES = {
     },
     "flag": (in_platform("optional: maybe"), "5:15: 'optional' of platform 'x' is 'maybe'; allowed: true, false"),
     "memory": (in_platform("limits: {memory: 4}"), "'memory' of 'limits' of platform 'x' is '4'; allowed: 16MiB to"),
+    "not-imported": (
+        "builds: {a: {not-imported: [a..b]}}\n" + in_platform(""),
+        "is 'a..b'; allowed: a module's name, such as google.protobuf",
+    ),
     "time": (in_platform("limits: {time: 90}"), "is '90'; allowed: 1s to 720h with its unit"),
     "host-name": ("platforms: [{host: true, packages: [six]}]", "needs a 'name', such as this-machine"),
     "host-arch": ("platforms: [{name: x, host: true, arch: arm64, packages: [six]}]", "is for images"),

@@ -93,6 +93,19 @@ def test_a_module_is_excused_by_its_name(broken: Bench) -> None:
     assert len(proofs(broken)) == 2
 
 
+def test_a_namespace_proves_nothing_of_what_is_in_it(bench: Bench) -> None:
+    """The first packages below it are imported; each is excused by its dotted name, or by that of what it is in."""
+    release(bench, "deep", "1.0", **{"ns/deep/__init__": "raise ImportError('broken everywhere')\n", "ns/fine": ""})
+    bench.declare("deep", platform=PROVEN)
+    why = refused_by_proof(bench.doit())
+    assert "ns.deep: ImportError: broken everywhere" in why
+    assert "ns.fine" not in why
+    for excuse in ("ns.dee", "ns.deep", "ns"):
+        bench.declare("deep", builds={"deep": {"not-imported": [excuse]}}, platform=PROVEN)
+        ran = bench.doit()
+        assert (ran.code == 0) is (excuse != "ns.dee"), ran.text
+
+
 def test_without_proof(broken: Bench) -> None:
     """`prove: false` publishes what does not import; switched on again, every run fails until it is mended."""
     broken.declare("fine>=2", "beta")
