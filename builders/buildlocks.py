@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from builders.building import Building, ask
-from builders.errors import BuildError
+from builders.errors import ArchiveError, BuildError
 from builders.lock import Lock, LockedFile, LockedPackage, parse_lock
 from builders.locking import Locker, Wanted
 from builders.making import obtain
@@ -54,6 +54,11 @@ class _Builds:
         """Go on until every sdist that was discovered is settled."""
         locks = tuple(locks)
         fresh = self._discover(locks)
+        try:
+            self._read(fresh)
+        except ArchiveError:
+            self._locker.take_back()
+            raise
         while fresh or len(self._settled) < len(self._packages):
             while fresh:
                 fresh = self._discover(self._draft(fresh))
@@ -82,8 +87,7 @@ class _Builds:
 
     def _draft(self, keys: Sequence[Key]) -> list[Lock]:
         """A build lock for each: the kept one where it still holds, else a first one from what the sdist declares."""
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            self._sdists |= dict(zip(keys, pool.map(self._read_sdist, keys), strict=True))
+        self._read(keys)
         wanted = {}
         for key in keys:
             one = self._locker.wanted_for_build(self._packages[key], self._sdists[key])
@@ -94,6 +98,11 @@ class _Builds:
                 wanted[key] = one
         self._drafted(wanted)
         return [self._drafts[key] for key in keys]
+
+    def _read(self, keys: Sequence[Key]) -> None:
+        unread = [key for key in keys if key not in self._sdists]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            self._sdists |= dict(zip(unread, pool.map(self._read_sdist, unread), strict=True))
 
     def _read_sdist(self, key: Key) -> Sdist:
         label, file = f"{self._ground.platform.name}/{key[0]}-{key[1]}", _sdist(self._packages[key])

@@ -54,6 +54,7 @@ class Locker:
         self._ground = ground
         self._upgrade = upgrade
         self.folder = yard.workspace.root / "locks" / ground.platform.name
+        self._before: dict[Path, str | None] = {}  # texts of the sets' locks that were written anew
 
     @cached_property
     def _fetched(self) -> dict[str, set[str]]:
@@ -73,8 +74,17 @@ class Locker:
         have |= {name: parse_lock(texts[one.request.key], one.path) for name, one in stale.items()}
         held = {s.name: held_to_hashes(have[s.name], s) for s in self._ground.platform.sets}
         for one in stale.values():
+            self._before[one.path] = _text(one.path)
             write_file(one.path, texts[one.request.key].encode())
         return held
+
+    def take_back(self) -> None:
+        """Let the sets' locks be what they were: a hash that stays in one would refuse what is made in its place."""
+        for path, text in self._before.items():
+            if text is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_file(path, text.encode())
 
     def _wanted_for_set(self, wanted: RequirementSet) -> Wanted:
         constraints = sorted({line for build in self._yard.workspace.builds for line in build.build_constraints})

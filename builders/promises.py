@@ -104,16 +104,22 @@ def refuse_replaced(text: str, seen: Sequence[Mapping[str, set[str]]], accepted:
     An index never changes a file under its name: whoever does it may want to do harm.
     """
     trusted = {canonicalize_name(name) for name in accepted}
-    replaced = []
+    replaced, theirs = [], set()
     for name, sha256 in _named(text).items():
         known = set().union(*(one.get(name, ()) for one in seen))
         if known and sha256 not in known and trusted.isdisjoint(projects_of(name)):
+            theirs.update(_packages(text).intersection(projects_of(name)))
             replaced.append(f"{name}\n    was sha256 {', '.join(sorted(known))}\n    now sha256 {sha256}")
     if replaced:
         raise ResolutionError(
             "other bytes stand upstream under a name that is known\n  " + "\n  ".join(replaced),
-            hint="ours stay, and nothing was locked. If the new ones are meant: doit upgrade --package NAME",
+            hint="ours stay, and nothing was locked. If the new ones are meant: doit upgrade "
+            + " ".join(f"--package {name}" for name in sorted(theirs)),
         )
+
+
+def _packages(text: str) -> set[str]:
+    return set(re.findall(r'^name = "([^"]+)"', text, re.MULTILINE))
 
 
 def _named(text: str) -> dict[str, str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import platform
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,7 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
             ran = refused(bench.doit(*words))
             assert f"was sha256 {sha256_of(before)}" in ran.out, ran.text
             assert f"now sha256 {sha256_of(after)}" in ran.out, ran.text
+            assert "doit upgrade --package demo" in ran.out, ran.text
             assert (snapshot(bench.root / "locks"), snapshot(bench.root / "public")) == kept
         ran = bench.doit("upgrade", "--package", "demo")
         assert ran.code == 0, ran.text
@@ -97,6 +100,27 @@ def test_other_bytes_under_a_known_name(bench: Bench, tmp_path: Path) -> None:
     assert ran.code == 0, ran.text
     assert sha256_of(after) in (bench.root / "public/here/packages.txt").read_text()
     assert "was built again" not in ran.out
+
+
+@pytest.mark.network
+def test_an_sdist_that_was_refused_is_made_again(bench: Bench) -> None:
+    """No lock remembers its hash, as nothing can be made from it; the one before comes back."""
+    make_wheel(bench.root / "vendor", "other")
+    bench.declare("other")
+    assert bench.doit().code == 0
+    before = snapshot(bench.root / "locks")
+    path = make_sdist(bench.root / "vendor", "acme-tool")
+    good = path.read_bytes()
+    with tarfile.open(fileobj=io.BytesIO(good)) as archive, tarfile.open(path, "w:gz") as bad:
+        for member in archive:
+            if not member.name.endswith("/PKG-INFO"):
+                bad.addfile(member, archive.extractfile(member))
+    bench.declare("other", "acme-tool")
+    assert "Nothing of this file was kept" in refused(bench.doit()).out
+    assert snapshot(bench.root / "locks") == before
+    path.write_bytes(good)
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
 
 
 # --- what an index says of a file -------------------------------------------------------------------------------------
