@@ -143,8 +143,8 @@ def _where(entry: PackageSdist | PackageWheel, path: Path) -> str:
 
 
 def _time(said: datetime) -> str:
-    """In whole seconds; not by strftime, whose %Y has less than four digits for years before 1000."""
-    return said.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    """Not by strftime, whose %Y has less than four digits for years before 1000."""
+    return said.replace(tzinfo=None).isoformat() + "Z"
 
 
 def _ours(table: Mapping[str, Any], path: Path) -> dict[str, Any]:

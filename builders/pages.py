@@ -270,16 +270,16 @@ def _file(link: _Link, fields: Mapping[str, object]) -> IndexFile:
 
 
 def _time(value: object) -> str | None:
-    """In whole seconds of UTC, as it will stand in a lock: what is fetched ahead of that is known again by it.
+    """In UTC, as it will stand in a lock: what is fetched ahead of that is known again by it.
 
-    Not before the year 1000, which strftime writes with fewer digits, nor in the last that there is: uv takes neither.
+    Not before the year 1000, nor in the last that there is: uv takes neither.
     """
     try:
         said = datetime.fromisoformat(value)  # type: ignore[arg-type]
         utc = said.replace(tzinfo=said.tzinfo or UTC).astimezone(UTC)
     except (TypeError, ValueError, OverflowError):
         return None
-    return utc.strftime("%Y-%m-%dT%H:%M:%SZ") if 1000 <= utc.year < 9999 else None
+    return utc.replace(tzinfo=None).isoformat() + "Z" if 1000 <= utc.year < 9999 else None
 
 
 def _yanked(value: object) -> str | None:

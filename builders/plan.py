@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -229,7 +230,7 @@ class Planner:
 def fingerprint_of_fetched(file: LockedFile) -> str:
     """Of a wheel taken as it is: its bytes and nothing of the platform, so that all platforms share the step."""
     return _digest(
-        {"recipe": RECIPE, "fetched": file.sha256, "filename": file.filename, "upload-time": file.upload_time}
+        {"recipe": RECIPE, "fetched": file.sha256, "filename": file.filename, "upload-time": _uploaded(file)}
     )
 
 
@@ -242,7 +243,7 @@ def fingerprint_of_built(
         {
             "recipe": RECIPE,
             "sdist": sdist.sha256,
-            "upload-time": sdist.upload_time,
+            "upload-time": _uploaded(sdist),
             "environment": environment,
             "pre-command": settings.pre_command,
             "env": [*ground.platform.env, *settings.env],
@@ -253,6 +254,11 @@ def fingerprint_of_built(
             "tools": ground.tools,
         }
     )
+
+
+def _uploaded(file: LockedFile) -> str | None:
+    """In whole seconds, as locks had it once: a fraction is no reason to make a wheel again."""
+    return file.upload_time and re.sub(r"\.\d+", "", file.upload_time)
 
 
 def _digest(parts: Mapping[str, object]) -> str:

@@ -334,7 +334,8 @@ def _with_real_urls(text: str, gateway: Gateway, place: Callable[[IndexFile], Pl
             raise FetchError(f"the index names a file by an address that no lock can hold: {where.value!r}")
         told.places.add(where.value)
         hashes = f'{{ sha256 = "{where.sha256}" }}' if match["hashes"] == "{}" else match["hashes"]
-        return f'{where.key} = "{where.value}"{match["between"]}hashes = {hashes}'
+        between = re.sub(r"(?<=upload-time = )[^\s,]+", file.upload_time or r"\g<0>", match["between"])  # uv cuts it
+        return f'{where.key} = "{where.value}"{between}hashes = {hashes}'
 
     link = rf'\burl = "(?P<url>{re.escape(gateway.index_url.removesuffix("simple/"))}[^"]*)"'
     return re.sub(rf"{link}(?P<between>[^{{}}]*)hashes = (?P<hashes>\{{[^{{}}]*\}})", replace, text)

@@ -150,7 +150,7 @@ def test_a_path_through_a_link_that_leads_to_itself_is_no_traceback(tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("said", "kept"),
-    [("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"), ("2024-05-06T07:08:09.123456Z", "2024-05-06T07:08:09Z")],
+    [("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"), ("2024-05-06T07:08:09.1234Z", "2024-05-06T07:08:09.123400Z")],
 )
 def test_years_have_four_digits(said: str, kept: str) -> None:
     """The tree refuses any other spelling of a time."""

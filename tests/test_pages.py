@@ -48,7 +48,7 @@ def test_json_and_html_say_the_same() -> None:
         filename="foo-1.0-py3-none-any.whl",
         url=Url.parse("https://index.example/files/foo-1.0-py3-none-any.whl"),
         sha256=A,
-        upload_time="2024-08-13T11:12:09Z",
+        upload_time="2024-08-13T11:12:09.288978Z",
         requires_python=">=3.9, <4",
         yanked="broken <b>",
         metadata_sha256=B,
@@ -57,7 +57,7 @@ def test_json_and_html_say_the_same() -> None:
     from_json = read_json(entry("foo-1.0-py3-none-any.whl", fields={**fields, "core-metadata": {"sha256": B}}))
     from_html = read_html(
         f'<meta name="pypi:repository-version" content="1.3"><a href="../../files/foo-1.0-py3-none-any.whl#sha256={A}" '
-        f'data-requires-python="&gt;=3.9, &lt;4" data-upload-time="2024-08-13T13:12:09+02:00" '
+        f'data-requires-python="&gt;=3.9, &lt;4" data-upload-time="2024-08-13T13:12:09.288978+02:00" '
         f'data-yanked="broken &lt;b&gt;" data-core-metadata="sha256={B}">foo</a>'
     )
     assert from_json.files == from_html.files == (expected,)

@@ -196,10 +196,12 @@ def test_a_lock_names_nothing_but_files_of_the_gateway(
 def test_files_of_the_gateway_stand_in_the_lock_as_they_are_upstream(
     index: Index, gateway: Gateway, tmp_path: Path
 ) -> None:
-    """A real uv's lock, with nothing of the gateway left in it."""
-    index.add("demo", "demo-1.0-py3-none-any.whl", wheel("demo", "1.0"))
+    """A real uv's lock, with nothing of the gateway left in it, and the whole upload time, which uv cuts."""
+    said = {"upload-time": "2024-05-06T07:08:05.678901Z"}
+    index.add("demo", "demo-1.0-py3-none-any.whl", wheel("demo", "1.0"), fields=said)
     answer = ask(gateway, tmp_path, "demo")
     assert isinstance(answer, Resolved)
+    assert "upload-time = 2024-05-06T07:08:05.678901Z" in answer.pylock
     assert f'url = "{index.server.url}files/demo-1.0-py3-none-any.whl"' in answer.pylock
     assert gateway.index_url.split("/")[3] not in answer.pylock
 

@@ -127,6 +127,31 @@ def test_a_yank_that_is_taken_back(bench: Bench, index: loopback.Index) -> None:
     assert bench.doit("verify").code == 0
 
 
+def test_an_upload_time_is_published_to_its_last_digit(bench: Bench, index: loopback.Index, tmp_path: Path) -> None:
+    """Cut, it would let a file through whose second a limit falls into. It is no reason to fetch the file again."""
+    made = make_wheel(tmp_path / "made", "gamma")
+    index.add("gamma", made.name, made.read_bytes(), fields={"upload-time": "2024-05-06T07:08:05Z"})
+    bench.declare("gamma", upstream={"url": index.url})
+    assert bench.doit("lock:here").code == 0
+    [step] = steps(bench)
+    index.pages["gamma"]["files"][0]["upload-time"] = "2024-05-06T07:08:05.678901Z"
+    index.server.behaviours["/simple/gamma/"] = loopback.body(json.dumps(index.pages["gamma"]).encode(), JSON_TYPE)
+    bench.declare("gamma", "alpha", upstream={"url": index.url})
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+    assert page(bench, "gamma")["files"][0]["upload-time"] == "2024-05-06T07:08:05.678901Z"
+    assert "upload-time = 2024-05-06T07:08:05.678901Z" in (bench.root / "public/here/packages.pylock.toml").read_text()
+    assert step in steps(bench)
+    bench.declare("gamma", "alpha", "beta", upstream={"url": index.url})  # resolved with that lock at hand
+    ran = bench.doit()
+    assert ran.code == 0, ran.text
+
+
+def steps(bench: Bench) -> list[str]:
+    plan = json.loads((bench.root / ".wheelyard/plans/here.json").read_bytes())["plan"]
+    return [step["fingerprint"] for step in plan["steps"]]
+
+
 def test_a_yanked_file_that_no_set_asks_for_any_more_leaves_the_flat_folder(
     bench: Bench, index: loopback.Index, tmp_path: Path
 ) -> None:
