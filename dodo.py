@@ -133,7 +133,8 @@ def task_platforms() -> Iterator[Task]:
 @bridge.loading
 def task_index() -> Iterator[Task]:
     """Bring public/ up to what is complete, whatever became of the rest"""
-    yield _task(PUBLICATION.publish, basename="_tree", uptodate=[PUBLICATION.is_current()])
+    current = PUBLICATION.is_current()
+    yield _task(PUBLICATION.publish, basename="_tree", title=lambda _: "index", uptodate=[current])
     yield {"basename": "index", "actions": None, "task_dep": ["_tree"]}
 
 
@@ -176,12 +177,17 @@ def begin(selected: frozenset[str]) -> None:
     names = {one.name for one in WORKSPACE.platforms}
     named = {name.partition(":")[2] for name in selected if name.startswith("platforms:")}
     PUBLICATION.expected = frozenset(names if selected & {"platforms", "index"} else named)
+    PUBLICATION.comes_last = "index" in selected
 
 
 def complete(platform: Platform) -> None:
-    """A platform has all its wheels: the tree gets them."""
+    """A platform has all its wheels: the tree gets them; what keeps it from that is told once, at the end if it can."""
     RUN.complete(platform)
-    PUBLICATION.publish(may_wait=True)
+    try:
+        PUBLICATION.publish(may_wait=True)
+    except PublishError:
+        if not PUBLICATION.comes_last:
+            raise
 
 
 def upgrade(package: list[str]) -> None:
@@ -275,6 +281,7 @@ class Publication:
     def __init__(self) -> None:
         self.decisions: tuple[str, ...] = ()
         self.expected: frozenset[str] = frozenset()  # platforms that this run brings to their end
+        self.comes_last = False  # this run publishes once more behind all platforms
         self._kept = YARD.folder / "published.json"
         self._memo = YARD.folder / "published.memo"
         self._taking_away = YARD.folder / "published.less"

@@ -152,7 +152,7 @@ class WheelyardReporter:
         """Come from a worker thread, at the real start of an action."""
         if task.actions:
             with self._guard:
-                self._executed.add(task.name)
+                self._executed.add(task.title())
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
         """Say at once what went wrong; a bug brings its traceback. What could not be tried for it is only counted."""
@@ -161,8 +161,8 @@ class WheelyardReporter:
             return
         self.progress.done(_step(task), outcome="failed")
         if not stopping.is_set():  # what a stopped action complains about is of our own making
-            self.failed[task.name] = text = visible(fail.get_msg().strip(), lines=True)
-            self.progress.say(f"failed   {visible(task.name)}: {text}", "failed")
+            self.failed[task.title()] = text = visible(fail.get_msg().strip(), lines=True)
+            self.progress.say(f"failed   {visible(task.title())}: {text}", "failed")
 
     def add_success(self, task: Any) -> None:
         """Say nothing: the pipeline's own verbs have."""

@@ -31,13 +31,13 @@ def _failure(yard: Yard, task: str, text: str, plans: Mapping[str, Plan]) -> Fai
         reason=_one_line(text),
         asked_by=step.asked_by if step else (),
         log=str(log.relative_to(yard.workspace.root)) if log.is_file() and log.stat().st_size else None,
-        again=f"doit {_again(task)}",
+        again=f"doit {task.replace('_wheels:', 'platforms:', 1)}" if _in_graph(task) else "",
     )
 
 
-def _again(task: str) -> str:
-    """The task that somebody would ask for, where this one is part of it."""
-    return {"_tree": "index"}.get(task, task.replace("_wheels:", "platforms:", 1))
+def _in_graph(task: str) -> bool:
+    """Whether this is part of the way to the tree; other commands have options, and their reasons say what to type."""
+    return ":" in task or task == "index"
 
 
 def _one_line(text: str) -> str:
@@ -55,10 +55,16 @@ def _step(plan: Plan | None, name: str) -> Step | None:
 
 
 def summary(yard: Yard, run: Run, end: RunEnd, *, decisions: tuple[str, ...]) -> Summary:
-    """A run's summary; `decisions` are the merged index's own sentences. To skip a platform is to do nothing."""
+    """A run's summary; `decisions` are the merged index's own sentences. To skip a platform is to do nothing.
+
+    Where nothing on the way to the tree was tried, no platform came to anything.
+    """
+    progress = yard.progress
+    failed = failures(yard, end, run.plans)
+    if end.executed and not any(map(_in_graph, end.executed)):
+        return Summary(seconds=progress.seconds(), failures=failed, executed=1, interrupted=end.interrupted)
     states = _platform_states(yard, end, run)
     published = (yard.workspace.root / "public" / "manifest.json").is_file()
-    progress = yard.progress
     return Summary(
         platforms=states,
         fetched=progress.tally("fetched"),
@@ -68,7 +74,7 @@ def summary(yard: Yard, run: Run, end: RunEnd, *, decisions: tuple[str, ...]) ->
         tree="public/" if published else None,
         install=_install_lines(yard, states) if published else (),
         decisions=decisions,
-        failures=failures(yard, end, run.plans),
+        failures=failed,
         executed=sum(_platform_of(task) not in run.skipped for task in end.executed),
         interrupted=end.interrupted,
     )
@@ -76,7 +82,9 @@ def summary(yard: Yard, run: Run, end: RunEnd, *, decisions: tuple[str, ...]) ->
 
 def _platform_states(yard: Yard, end: RunEnd, run: Run) -> tuple[PlatformState, ...]:
     """What each platform of this run came to; those that it did not touch are left out."""
-    troubled = {_platform_of(task) for task in (*dict(end.failed), *end.blocked)}
+    failed = dict(end.failed)
+    unpublished = [task for task in end.executed if task.startswith("platforms:") and "index" in failed]
+    troubled = {_platform_of(task) for task in (*failed, *end.blocked, *unpublished)}
     states = []
     for platform in yard.workspace.platforms:
         name = platform.name

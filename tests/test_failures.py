@@ -6,6 +6,7 @@ import json
 import os
 import re
 import select
+import shutil
 import socket
 import socketserver
 import subprocess
@@ -177,6 +178,30 @@ def test_no_solution(settled: Bench, asked: list[str], words: list[str]) -> None
     settled.declare_hosts({"here": ["good"], "other": ["good"]})
     mended = settled.doit(*rows["again"].split()[1:])
     assert mended.code == 0, mended.text
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("words", ["prune --keep -1", "rollback --to 99", "upgrade --package nosuch"])
+def test_a_command_that_failed_is_told_alone(settled: Bench, words: str) -> None:
+    """No platform is summed up that it never touched, and nothing is to be run again that names less than it did."""
+    ran = refused(settled.doit(*words.split()))
+    assert told(ran).keys() == {words.partition(" ")[0]}, ran.text
+    assert [word for word in ("again ", "pip install", "complete", "wheel") if word in ran.out] == [], ran.text
+
+
+@pytest.mark.network
+def test_a_tree_that_cannot_be_written_is_told_once(settled: Bench) -> None:
+    """However many platforms wait for it: as `index`, which is there to be typed."""
+    shutil.rmtree(settled.root / "public")
+    settled.write("public", "in the way")
+    settled.declare_hosts({"here": ["good"], "other": ["good"]})
+    ran = refused(settled.doit())
+    assert told(ran)["index"].rows["again"] == "doit index", ran.text
+    assert "1 step failed" in ran.out, ran.text
+    assert "pip install" not in ran.out, ran.text
+    assert ran.out.count("public is not a folder") == 2, ran.text  # as it failed, and in the summary
+    alone = refused(settled.doit("platforms:other"))
+    assert told(alone).keys() == {"other"}, alone.text
 
 
 HUNGRY = b"""
