@@ -437,7 +437,8 @@ def summary(end: RunEnd) -> Summary | None:
     """The run's last words, where a verb of its own has not said them."""
     if RUN.answered and not end.failed:
         return None
-    return report.summary(YARD, RUN, end, decisions=PUBLICATION.decisions)
+    unused = RUN.unused_builds() if any(name.startswith("lock:") for name in end.executed) else ()
+    return report.summary(YARD, RUN, end, decisions=(*PUBLICATION.decisions, *unused))
 
 
 REPORTER = bridge.reporter(YARD.progress, summary, root=WORKSPACE.root, begin=begin)

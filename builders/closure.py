@@ -6,12 +6,13 @@ Where these two differ, nobody would notice before the far side, as nothing else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from builders.coremetadata import provided_extras
 from builders.pythons import excludes
 from builders.requirements import parse_requirement
 from builders.store import Record
@@ -35,6 +36,26 @@ def lacking(records: Iterable[Record], markers: Mapping[str, str]) -> list[str]:
             if not any(required.specifier.contains(version, prereleases=True) for version in versions):
                 found = f"only {', '.join(versions)}" if versions else "none"
                 lines.append(f"{wheel.project} {wheel.version} requires {required}, and there is {found}")
+    return lines
+
+
+def unknown_extras(
+    asked: Iterable[str], records: Iterable[Record], markers: Mapping[str, str], metadata: Callable[[str], bytes]
+) -> list[str]:
+    """A line for each extra of these requirements that their wheel lacks: it adds nothing, as if it were not there.
+
+    `metadata` gives METADATA by its hash.
+    """
+    wheels = {record.project: record for record in records}
+    lines = []
+    for text in (line.partition(" --hash")[0] for line in asked if "[" in line):
+        required = parse_requirement(text)
+        wheel = wheels.get(canonicalize_name(required.name))
+        if wheel and (required.marker is None or required.marker.evaluate(dict(markers))):
+            known = provided_extras(metadata(wheel.metadata_sha256))
+            there = ", ".join(sorted(known)) or "none"
+            unknown = sorted(extra for extra in required.extras if canonicalize_name(extra) not in known)
+            lines += [f"{text}: {wheel.project} {wheel.version} has no extra {one}; it has {there}" for one in unknown]
     return lines
 
 

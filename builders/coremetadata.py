@@ -11,7 +11,7 @@ from builders.archives import broken, control_in
 from builders.filenames import normalised_version
 
 _DECISIVE = ("name", "version", "requires-python", "requires-dist")
-_FIELDS = frozenset((*_DECISIVE, "summary", "license", "license-expression", "classifier"))
+_FIELDS = frozenset((*_DECISIVE, "provides-extra", "summary", "license", "license-expression", "classifier"))
 _HEADER = re.compile(rb"(?:([!-9;-~]*):|[ \t]|From )[^\r\n]*(?:\r\n?|\n|\Z)")
 """What email takes for a line of the head: a field, more of the one before, or the mark of an old mailbox."""
 _MAX_HEAD = 1 << 20
@@ -51,6 +51,14 @@ def parse_metadata(data: bytes, *, archive: str, entry: str) -> CoreMetadata:
         project=canonicalize_name(raw["name"]), version=version, requires_python=python, requires_dist=requires,
         summary=_shown(raw.get("summary", "")), license=_shown(license_),
     )  # fmt: skip
+
+
+def provided_extras(data: bytes) -> frozenset[str]:
+    """The names of the extras that METADATA offers, normalised; of what `parse_metadata` has read."""
+    from packaging.metadata import parse_email
+
+    raw, _ = parse_email(_used_fields(data, "METADATA", ""))
+    return frozenset(canonicalize_name(extra) for extra in raw.get("provides_extra", ()))
 
 
 def _used_fields(data: bytes, archive: str, entry: str) -> bytes:

@@ -157,6 +157,19 @@ def refuse_lacking(yard: Yard, platform: Platform, plan: Plan) -> None:
         )
 
 
+def note_unknown_extras(yard: Yard, platform: Platform, plan: Plan) -> None:
+    """Say which extras the sets ask for that their wheels lack: most likely they are misspelt."""
+    from builders import closure
+
+    markers = dict(ground_of(yard, platform).facts.markers)
+    for one in platform.sets:
+        mine = yard.store.needed_records(step.fingerprint for step in plan.steps if one.name in step.sets)
+        for line in closure.unknown_extras(
+            one.requirements, mine.values(), markers, metadata=lambda sha256: yard.store.blob(sha256).read_bytes()
+        ):
+            yard.progress.note(platform.name, f"set {one.name}: {line}")
+
+
 def complete_platform(yard: Yard, platform: Platform, plan: Plan) -> Completed:
     """State that a platform is complete: from now on the index has it. What was published before stays."""
     finished = yard.store.finished()

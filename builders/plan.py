@@ -16,6 +16,7 @@ from builders.errors import BuildError, ResolutionError
 from builders.facts import Facts
 from builders.lock import Lock, LockedFile, LockedPackage
 from builders.platforms import BuildSettings, Platform
+from builders.yard import SDISTS_PASSED_OVER, may_run_foreign_code
 
 if TYPE_CHECKING:
     from packaging.utils import NormalizedName
@@ -117,9 +118,10 @@ class Ground:
     tools: str
 
 
-def choose(package: LockedPackage, facts: Facts, settings: BuildSettings) -> LockedFile:
+def choose(package: LockedPackage, ground: Ground) -> LockedFile:
     """The best fitting wheel, else the sdist. ResolutionError names what was offered when neither serves."""
-    ranks = {tag: rank for rank, tag in enumerate(facts.tags)}
+    settings = ground.settings(package.name)
+    ranks = {tag: rank for rank, tag in enumerate(ground.facts.tags)}
     fitting = [] if settings.source == "sdist" else sorted(_ranked(package.wheels, ranks), key=lambda pair: pair[0])
     match fitting:
         case [(_, best), *_]:
@@ -127,7 +129,7 @@ def choose(package: LockedPackage, facts: Facts, settings: BuildSettings) -> Loc
         case _ if package.sdist is not None and settings.source != "wheel":
             return package.sdist
         case _:
-            raise _nothing_fits(package, settings)
+            raise _nothing_fits(package, settings, may_build=may_run_foreign_code(ground.platform))
 
 
 def _ranked(
@@ -143,7 +145,7 @@ def _ranked(
             yield (rank, (-number, text), wheel.filename), wheel
 
 
-def _nothing_fits(package: LockedPackage, settings: BuildSettings) -> ResolutionError:
+def _nothing_fits(package: LockedPackage, settings: BuildSettings, *, may_build: bool) -> ResolutionError:
     offered = ", ".join(sorted(wheel.filename for wheel in package.wheels)) or "no wheel"
     if settings.source == "any":
         return ResolutionError(
@@ -153,7 +155,9 @@ def _nothing_fits(package: LockedPackage, settings: BuildSettings) -> Resolution
     return ResolutionError(
         f"{package.name} {package.version}: `from: {settings.source}` leaves nothing; offered: {offered}"
         f"{' and an sdist' if package.sdist else ''}",
-        hint=f"change `builds: {package.name}: from:` in platforms.yaml",
+        hint=f"change `builds: {package.name}: from:` in platforms.yaml"
+        if may_build or settings.source == "wheel"
+        else SDISTS_PASSED_OVER,
     )
 
 
@@ -187,7 +191,7 @@ class Planner:
         return tuple(self._made.values())
 
     def _choose(self, package: LockedPackage) -> LockedFile:
-        return choose(package, self._ground.facts, self._ground.settings(package.name))
+        return choose(package, self._ground)
 
     def _fetch(self, package: LockedPackage, file: LockedFile) -> Step:
         return self._new(package, file, fingerprint=fingerprint_of_fetched(file), environment=())

@@ -36,6 +36,7 @@ from builders.platforms import Limits
 from builders.terminal import visible
 from builders.upstreams import is_lasting
 from builders.urls import hide
+from builders.yard import SDISTS_PASSED_OVER
 
 if TYPE_CHECKING:
     from packaging.pylock import Pylock
@@ -298,8 +299,7 @@ def _no_solution(request: Request, said: str, failure: WheelyardError | None) ->
     if "--no-build" in reason:
         return ResolutionError(
             f"{request.key}: {reason}",
-            hint="sdists were passed over, because a build on this machine cannot be confined: "
-            "`sandbox: none` in platforms.yaml allows them",
+            hint=SDISTS_PASSED_OVER,
         )
     return ResolutionError(
         f"{request.key}: {reason}",

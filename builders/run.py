@@ -93,6 +93,7 @@ class Run:
         if platform.name not in self.skipped:
             plan = self.plans[platform.name]
             pipeline.refuse_lacking(self.yard, platform, plan)
+            pipeline.note_unknown_extras(self.yard, platform, plan)
             if platform.prove:
                 pipeline.prove_platform(self.yard, platform, plan)
             pipeline.complete_platform(self.yard, platform, plan)
@@ -158,6 +159,15 @@ class Run:
         for step, waits_for in steps:
             # doit lets those that waited for one task go in no order at all, and these have one.
             yield step, tuple(name for name in waits_for if name in names)
+
+    def unused_builds(self) -> list[str]:
+        """A line for each project of `builds` that no lock has, once all are known: most likely it is misspelt."""
+        workspace = self.yard.workspace
+        plans = [plan for one in workspace.platforms if (plan := self.plan(one))]
+        known = {str(step.project) for plan in plans for step in plan.steps}
+        unused = [build.project for build in workspace.builds if build.project not in known]
+        lines = [f"builds: {name}: no lock has it{did_you_mean(name, sorted(known))}" for name in unused]
+        return lines if len(plans) == len(workspace.platforms) else []
 
     def _planned(self, platform: Platform, plan: Plan) -> None:
         self.plans[platform.name] = plan

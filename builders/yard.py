@@ -196,6 +196,12 @@ class Yard:
         self.fetcher.fetch(file.url, path, sha256=file.sha256, size=file.size)
 
 
+SDISTS_PASSED_OVER = (
+    "sdists were passed over, because a build on this machine cannot be confined: "
+    "`sandbox: none` in platforms.yaml allows them"
+)
+
+
 def may_run_foreign_code(platform: Platform) -> bool:
     """In a box always; on a host only where platforms.yaml says so in words."""
     return not platform.host or platform.sandbox == "none"

@@ -113,6 +113,42 @@ def test_a_build_without_leave_is_refused(bench: Bench, tmp_path: Path) -> None:
 
 
 @pytest.mark.network
+def test_an_sdist_that_may_not_run_is_not_said_to_be_missing(bench: Bench) -> None:
+    """A project that is to come as an sdist takes leave, and that is what is said."""
+    make_wheel(bench.root / "vendor", "good")
+    make_sdist(bench.root / "vendor", "good")
+    bench.declare("good", platform={**HOST, "prove": False}, builds={"good": {"from": "sdist"}})
+    why = told(refused(bench.doit(DOCKER_HOST=NO_ENGINE)))["this-machine"].rows["why"]
+    assert "`from: sdist` leaves nothing" in why
+    assert "`sandbox: none` in platforms.yaml allows them" in why
+    assert "change `builds" not in why
+
+
+@pytest.mark.network
+def test_an_extra_that_is_not_there_is_told(bench: Bench) -> None:
+    """A name that nobody gave to anything adds nothing: the run says so, and which extras there are."""
+    make_wheel(bench.root / "vendor", "good", requires=["more; extra == 'x-y'\nProvides-Extra: X.y"])
+    make_wheel(bench.root / "vendor", "more")
+    bench.declare("good[x_y]", "good[yx,x-y]", "more[z]; python_version < '3'", platform={**HOST, "prove": False})
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    notes = [line for line in ran.out.splitlines() if line.startswith("note")]
+    assert notes == ["note     this-machine: set packages: good[yx,x-y]: good 1.0 has no extra yx; it has x-y"]
+
+
+@pytest.mark.network
+def test_builds_of_what_no_lock_has_are_told(bench: Bench) -> None:
+    """Once for all platforms, where something was locked; a project that one platform alone has is in use."""
+    make_wheel(bench.root / "vendor", "good")
+    make_wheel(bench.root / "vendor", "more")
+    bench.declare_hosts({"a": ["good"], "b": ["more"]}, builds={"goood": {"from": "wheel"}, "more": {"from": "wheel"}})
+    ran = bench.doit(DOCKER_HOST=NO_ENGINE)
+    assert ran.code == 0, ran.text
+    assert ran.out.count("note") == 1, ran.text
+    assert "note  builds: goood: no lock has it; did you mean 'good'?" in ran.out.splitlines()
+
+
+@pytest.mark.network
 def test_the_newest_version_with_a_wheel_is_taken_where_no_sdist_may_run(bench: Bench) -> None:
     """Without leave, a newer version that is only an sdist is passed over."""
     make_wheel(bench.root / "vendor", "good", "1.0")
