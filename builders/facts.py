@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import ConfigurationError, EngineError
-from builders.jobs import Executor, Input, Job, last_line, run_job
+from builders.jobs import Executor, Input, Job, first_line, run_job
 from builders.platforms import Platform
 from builders.store import UNLIKE, write_file
 
@@ -48,19 +48,20 @@ class Facts:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def probe(executor: Executor, platform: Platform, *, image: str, scratch: Path) -> Facts:
-    """Run the probe on a platform; EngineError says what the platform lacks."""
+def probe(executor: Executor, platform: Platform, *, image: str, scratch: Path, log: Path) -> Facts:
+    """Run the probe on a platform; EngineError says what the platform lacks. All that was printed is in `log`."""
     job = Job(
         label=f"{platform.name}/probe",
         script='"$PYTHON" "$IN/probe.py" "$IN" > "$OUT/facts.json"',
         inputs=(Input(name="probe.py", content=_INSIDE / "probe.py"), *_packaging()),
         limits=platform.limits,
     )
-    with run_job(executor, job, scratch=scratch) as ran:
+    with run_job(executor, job, scratch=scratch, log=log) as ran:
         if not ran.outcome.ok:
             raise EngineError(
-                f"platform {platform.name}: its Python could not be asked what it is: {last_line(ran.log)}",
-                hint="is there a Python 3.8 or newer in it? `pre-command:` installs one, `python:` says which to use",
+                f"platform {platform.name}: its Python could not be asked what it is: {first_line(log)}",
+                hint="is there a Python 3.8 or newer in it? `pre-command:` installs one, `python:` says which to use; "
+                f"log: {log}",
             )
         facts = _answer(platform, ran.out / "facts.json", image)
     _check_machine(platform, facts)

@@ -120,6 +120,13 @@ def run_job(executor: Executor, job: Job, *, scratch: Path, log: Path | None = N
         yield Ran(executor=executor, outcome=executor.run(job, out=out, log=log), out=out, log=log)
 
 
+def first_line(log: Path) -> str:
+    """The first line with anything in it: what a program says before its advice."""
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        said = (line.strip() for line in stream.read(_TAIL).splitlines())
+        return next(filter(None, said), "it printed nothing")
+
+
 def last_line(log: Path, start: int = 0) -> str:
     """The last line with anything in it that was written to a log from byte `start` on; a sentence where none was."""
     with log.open("rb") as stream:

@@ -62,7 +62,7 @@ def _probe_host(yard: Yard, platform: Platform) -> Facts:
     from builders.hosts import find_python
 
     executor = yard.host_executor(find_python(platform.python))
-    return probe(executor, platform, image="", scratch=yard.store.scratch())
+    return probe(executor, platform, image="", scratch=yard.store.scratch(), log=yard.fresh_log(platform.name, "probe"))
 
 
 def _probe_image(yard: Yard, platform: Platform) -> Facts:
@@ -76,7 +76,9 @@ def _probe_image(yard: Yard, platform: Platform) -> Facts:
         image = prepared_image(yard.engine, base, platform.pre_command, platform.env, log=log)
     python = platform.python or "python3"
     executor = ContainerExecutor(yard.engine, image, f"python{python}" if python[0].isdigit() else python)
-    return probe(executor, platform, image=image, scratch=yard.store.scratch())
+    return probe(
+        executor, platform, image=image, scratch=yard.store.scratch(), log=yard.fresh_log(platform.name, "probe")
+    )
 
 
 def lock_platform(yard: Yard, platform: Platform, *, upgrade: Upgrade = False) -> Plan:

@@ -243,7 +243,9 @@ ODD: tuple[dict[str, object], ...] = (
 def test_what_is_no_python_is_told(answer: str, tmp_path: Path) -> None:
     """`python:` may name any program, which prints anything or nothing when it is asked what it is."""
     with pytest.raises(EngineError, match=r"platform here: /bin/echo is no Python that can be used") as caught:
-        probe(Prints(answer), Platform(name="here", python="/bin/echo"), image="", scratch=tmp_path)
+        probe(
+            Prints(answer), Platform(name="here", python="/bin/echo"), image="", scratch=tmp_path, log=tmp_path / "log"
+        )
     assert "name a Python 3.8 or newer" in caught.value.hint
 
 
@@ -254,7 +256,7 @@ def test_what_is_no_python_is_told(answer: str, tmp_path: Path) -> None:
 def test_what_a_python_says_is_read(libc: str, version: str, numbers: object, tmp_path: Path) -> None:
     """Numbers of the C library where there are any."""
     answer = json.dumps({**FACTS, "libc": libc, "libc_version": version})
-    facts = probe(Prints(answer), Platform(name="here"), image="x", scratch=tmp_path)
+    facts = probe(Prints(answer), Platform(name="here"), image="x", scratch=tmp_path, log=tmp_path / "log")
     assert (facts.libc_numbers, facts.tags, facts.image) == (numbers, ("py3-none-any",), "x")
     assert facts_from(json.loads(json.dumps(values_of(facts))), image="x") == facts
 
@@ -279,6 +281,20 @@ class Prints:
     def copy_libraries(self, sonames: tuple[str, ...], destination: Path) -> tuple[str, ...]:
         """Nothing here asks for any."""
         raise NotImplementedError
+
+
+def test_a_python_that_only_explains_itself_is_quoted_from_the_start(bench: Bench) -> None:
+    """What a shim prints begins with what is wrong and ends with advice; the rest of it is in the log."""
+    shim = bench.write(
+        "python", "#!/bin/sh\nprintf '\\npython3.8: command not found\\n\\nNote: see others\\n' >&2\nexit 127\n"
+    )
+    shim.chmod(0o755)
+    bench.declare("good", platform={**HOST, "python": "./python"})
+    (bench.root / "vendor").mkdir()
+    why = told(refused(bench.doit(DOCKER_HOST=NO_ENGINE)))["this-machine"].rows["why"]
+    assert "could not be asked what it is: python3.8: command not found" in why
+    log = Path(re.findall(r"log: (\S+)", why)[0])
+    assert "see others" in log.read_text()
 
 
 @pytest.mark.parametrize("program", ["/bin/true", "/bin/echo", "/bin/false"])
