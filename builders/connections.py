@@ -71,6 +71,10 @@ class Failure(Exception):  # noqa: N818 - never reaches a user: Fetcher turns it
         self.reason, self.hint, self.again, self.wait = reason, hint, again, wait
 
 
+class _ProxyFailure(Failure):
+    """What kept us from the server was the proxy."""
+
+
 class Connections:
     """A bounded number of answers at a time; thread-safe. All settings come from `environ`."""
 
@@ -105,7 +109,7 @@ class Connections:
     def _ask(self, method: str, url: Url, headers: Mapping[str, str], watch: _Watch) -> BaseHTTPResponse:
         sent = {"User-Agent": "wheelyard", **headers, **self._credentials.header(url)}
         pool = self._pool(url)
-        with _translated(watch):
+        with self._proxy_named(url), _translated(watch):
             _here.watch = watch
             return pool.request(
                 method,
@@ -117,8 +121,17 @@ class Connections:
                 decode_content=False,
             )
 
+    @contextmanager
+    def _proxy_named(self, url: Url) -> Iterator[None]:
+        try:
+            yield
+        except _ProxyFailure:
+            variable = proxy_variable(url, self._environ)
+            address = _proxy_address(self._environ[variable]).public()
+            raise Failure(f"cannot be reached through the proxy {address}, which {variable} names") from None
+
     def _pool(self, url: Url) -> PoolManager:
-        proxy = proxy_for(url, self._environ)
+        proxy = self._environ.get(proxy_variable(url, self._environ), "")
         with self._lock:
             if proxy not in self._pools:
                 self._pools[proxy] = self._new_pool(proxy)
@@ -138,7 +151,7 @@ class Connections:
             "ssl_context": context,
         }
         if proxy:
-            address = Url.parse(proxy if "://" in proxy else f"http://{proxy}")
+            address = _proxy_address(proxy)
             told = urllib3.make_headers(proxy_basic_auth=":".join(address.credentials)) if address.credentials else None
             pool: PoolManager = urllib3.ProxyManager(address.public().secret_text, proxy_headers=told, **settings)
         else:
@@ -147,13 +160,17 @@ class Connections:
         return pool
 
 
-def proxy_for(url: Url, environ: Mapping[str, str]) -> str:
-    """The proxy that curl's variables name for this URL, or ''."""
+def _proxy_address(proxy: str) -> Url:
+    return Url.parse(proxy if "://" in proxy else f"http://{proxy}")
+
+
+def proxy_variable(url: Url, environ: Mapping[str, str]) -> str:
+    """Which of curl's variables names a proxy for this URL, or ''."""
     excluded = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     if urllib.request.proxy_bypass_environment(url.site, {"no": excluded}):  # type: ignore[attr-defined]
         return ""
     names = (f"{url.scheme}_proxy", f"{url.scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
-    return next((environ[name] for name in names if environ.get(name)), "")
+    return next((name for name in names if environ.get(name)), "")
 
 
 def redirected(url: Url, location: str | None) -> Url:
@@ -233,7 +250,7 @@ def _in_words(error: Exception) -> Failure:
                 again=False,
             )
         case theirs.ProxyError():
-            return Failure("cannot be reached through the proxy")
+            return _ProxyFailure("cannot be reached through the proxy")
         case theirs.NameResolutionError():
             return Failure("its host name is not known here")
         case theirs.NewConnectionError() | ConnectionRefusedError():

@@ -456,6 +456,16 @@ def test_a_broken_netrc_is_named_without_its_words(server: Server, tmp_path: Pat
     assert server.asked == []
 
 
+@pytest.mark.parametrize("address", ["user:{}@127.0.0.1:9", "http://user:{}@127.0.0.1:9/"])
+def test_a_dead_proxy_is_named(address: str, tmp_path: Path) -> None:
+    """With the variable that says so, and without its password."""
+    fetcher = Fetcher({"ALL_PROXY": address.format(quote(CANARY, safe=""))}, patience=QUICK)
+    named = r"through the proxy http://127\.0\.0\.1:9/?, which ALL_PROXY names"
+    with pytest.raises(FetchError, match=named) as caught:
+        fetcher.fetch(Url.parse("http://index.invalid/f.whl"), tmp_path / "f", sha256=SHA256, size=None)
+    assert CANARY not in str(caught.value)
+
+
 def test_a_proxy_of_the_environment_is_used(server: Server, tmp_path: Path) -> None:
     """http_proxy gets the whole URL and its own password; no_proxy goes around it."""
     server.behaviours["http://index.invalid/f.whl"] = loopback.file(CONTENT)
