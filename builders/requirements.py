@@ -239,7 +239,8 @@ def _unquoted(text: str) -> str:
 
 def _expanded(text: str) -> str:
     found = _VARIABLE.search(text)
-    return f"{quoted(found[0])} is not expanded; secrets come from netrc or the environment" if found else ""
+    what = "secrets come from netrc or the environment" if "://" in text else "write here what it stands for"
+    return f"{quoted(found[0])} is not expanded; {what}" if found else ""
 
 
 def _misplaced(text: str) -> str:
@@ -282,6 +283,8 @@ def _bare_problem(bare: str, constraint: bool) -> str:
     head, semicolon, marker = bare.partition(";")
     head = head.strip()
     if _direct(head):
+        if _is_checkout(head):
+            return f"{quoted(head)} is no file: {_ELSEWHERE['-e']}, and ask for the project by name"
         return f"{quoted(head)} points at one file; {_FOLDER}, then ask for the project by name"
     match = _COMMON.fullmatch(head)
     extras = match[2] if match else "[" in head
@@ -305,6 +308,12 @@ def _direct(head: str) -> bool:
         or re.match(rf"({_NAME})? ?(\[.*\])? ?@", head)
         or head.lower().endswith(_ARCHIVES)
     )
+
+
+def _is_checkout(head: str) -> bool:
+    """Whether this is a version control system's, or a folder of this machine."""
+    place = head.partition("@")[2] if re.match(rf"({_NAME})? ?(\[.*\])? ?@", head) else head
+    return "+" in place.partition("://")[0] or not ("://" in place or place.lower().endswith(_ARCHIVES))
 
 
 def _suggestion(head: str) -> str:

@@ -129,9 +129,15 @@ CASES = {
     "R4-reference-extra": ("name[a]@https://x.example/n.whl ; os_name == 'nt'", "points at one file"),
     "R4-path": ("./vendor/a.whl", "'./vendor/a.whl' points at one file"),
     "R4-wheel": ("a-1-py3-none-any.whl", "points at one file"),
-    "R4-vcs": ("git+https://git.example/a.git#egg=a", "points at one file"),
-    "R6": ("a==${VERSION}", "'${VERSION}' is not expanded; secrets come from netrc or the environment"),
-    "R6-option": ("--index-url https://${TOKEN}@index.example/", "'${TOKEN}' is not expanded"),
+    "R4-vcs": ("git+https://git.example/a.git#egg=a", "a checkout cannot be mirrored; make an sdist of it"),
+    "R4-vcs-user": ("git+ssh://git@git.example/a.git", "a checkout cannot be mirrored; make an sdist of it"),
+    "R4-vcs-reference": ("a @ git+https://git.example/a.git@v1", "a checkout cannot be mirrored; make an sdist of it"),
+    "R4-folder": ("./folder", "'./folder' is no file: a checkout cannot be mirrored; make an sdist"),
+    "R6": ("a==${VERSION}", "'${VERSION}' is not expanded; write here what it stands for"),
+    "R6-option": (
+        "--index-url https://${TOKEN}@index.example/",
+        "'${TOKEN}' is not expanded; secrets come from netrc or the environment",
+    ),
     "R7": (
         f"a==1 --hash=sha256:{SHA256}\n b==1\n",
         ":2:2: 'b==1' has no --hash, but 'a==1 --hash=sha256:abababababa…' in line 1 of requirements/set.txt goes with",
