@@ -174,7 +174,7 @@ def _told(generation: Generation | None, name: str, yard: Yard) -> dict[str, str
 
 def what_to_prune(yard: Yard, *, keep: int) -> Pruned:
     """What neither the platforms of platforms.yaml, nor the newest `keep` generations, nor a plan asks for."""
-    if keep < 0:
+    if keep < 1:
         raise StoreError(
             f"{keep} generations cannot be kept", hint="say --keep 1 to keep what is published now, or more"
         )

@@ -89,7 +89,8 @@ def _nothing_happened(summary: Summary) -> bool:
 def _short(summary: Summary) -> Iterator[str]:
     complete = sum(platform.state == "complete" for platform in summary.platforms)
     tree = f", tree {visible(summary.tree)}" if summary.tree else ""
-    yield f"nothing to do: {counted(complete, 'platform')}, {counted(summary.reused.wheels, 'wheel')}{tree}"
+    what = f": {counted(complete, 'platform')}, {counted(summary.reused.wheels, 'wheel')}{tree}" if complete else ""
+    yield f"nothing to do{what}"
     skipped = [platform for platform in summary.platforms if platform.state == "skipped"]
     if skipped:
         yield "skipped: " + ", ".join(f"{visible(one.name)} ({visible(one.reason)})" for one in skipped)

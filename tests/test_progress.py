@@ -332,6 +332,11 @@ def test_nothing_to_do_is_one_line() -> None:
     ]
 
 
+def test_nothing_to_do_counts_nothing_that_is_not_there() -> None:
+    """A platform that is only locked is neither complete nor in want of a lock."""
+    assert render_summary(Summary(tree="public/"), colour=False) == "nothing to do\n"
+
+
 def test_a_failure_says_what_why_who_where_and_how_to_try_again() -> None:
     """The last thing on the screen is what the reader has to act on."""
     summary = Summary(
