@@ -30,8 +30,12 @@ class Holdings:
 
     def newest(self) -> Wheel:
         """The one that speaks for the project: of the newest version that one gets."""
-        last = [chosen_from(wheels)[-1] for wheels in self.wheels.values()]
+        last = list(self.newest_on().values())
         return last[0] if len(last) == 1 else chosen_from(in_order(last))[-1]
+
+    def newest_on(self) -> dict[str, Wheel]:
+        """The same for each platform."""
+        return {platform: chosen_from(wheels)[-1] for platform, wheels in self.wheels.items()}
 
     def files(self) -> list[Wheel]:
         """Each file once, newest version first."""
@@ -101,17 +105,25 @@ def _to_install(name: str, wheels: Sequence[Wheel]) -> str:
 
 
 def _facts(project: Holdings, newest: Wheel, offered: bool, status: Status | None) -> str:
-    where = ", ".join(project.wheels)
     reason = f": {shown(status[1])}" if status and status[1] else ""
     state = f'<dt>State</dt><dd><span class="state warn">{shown(status[0])}</span>{reason}</dd>\n' if status else ""
-    python = f"<dt>Needs Python</dt><dd>{shown(newest.requires_python)}</dd>\n" if newest.requires_python else ""
     index = f'<a href="../simple/{project.name}/index.html">in the index for all platforms</a>'
     return (
-        f'<dl class="facts">\n{state}<dt>Newest here</dt><dd>{shown(newest.version)}</dd>\n'
-        f"<dt>Licence</dt><dd>{shown(shortened(newest.license, 120)) or 'not stated'}</dd>\n{python}"
-        f"<dt>Platforms</dt><dd>{where}</dd>\n"
+        f'<dl class="facts">\n{state}<dt>Newest here</dt><dd>{_versions(project.newest_on())}</dd>\n'
+        f"<dt>Licence</dt><dd>{shown(shortened(newest.license, 120)) or 'not stated'}</dd>\n"
+        f"<dt>Platforms</dt><dd>{', '.join(project.wheels)}</dd>\n"
         f"<dt>Index page</dt><dd>{index if offered else 'only in the indexes of its platforms'}</dd>\n</dl>\n"
     )
+
+
+def _versions(newest: Mapping[str, Wheel]) -> str:
+    """Where platforms differ, each version is said to be whose, the newest first."""
+    having: dict[str, list[str]] = {wheel.version: [] for wheel in in_order(newest.values())[::-1]}
+    for platform, wheel in newest.items():
+        having[wheel.version].append(platform)
+    if len(having) == 1:
+        return "".join(map(shown, having))
+    return ", ".join(f"{shown(version)} ({', '.join(platforms)})" for version, platforms in having.items())
 
 
 def _files(project: Holdings) -> str:
@@ -142,11 +154,12 @@ def _file(wheel: Wheel, has: Sequence[tuple[str, Wheel]]) -> str:
     yanked = (
         f'<dt>State</dt><dd><span class="state warn">yanked</span>{reason}</dd>\n' if wheel.yanked is not None else ""
     )
+    python = f"<dt>Needs Python</dt><dd>{shown(wheel.requires_python)}</dd>\n" if wheel.requires_python else ""
     uploaded = f"<dt>Uploaded</dt><dd>{wheel.upload_time[:10]}</dd>\n" if wheel.upload_time else ""
     return (
         f'<div class="file"><h4><a href="../{pool_url(wheel)}#sha256={wheel.sha256}">{shown(wheel.filename)}</a></h4>\n'
         f'<dl class="facts">\n{yanked}<dt>Platforms</dt><dd>{", ".join(platform for platform, _ in has)}</dd>\n'
-        f"<dt>Tags</dt><dd>{shown(', '.join(_tags(wheel)))}</dd>\n<dt>Size</dt><dd>{size(wheel.size)}</dd>\n"
+        f"{python}<dt>Tags</dt><dd>{shown(', '.join(_tags(wheel)))}</dd>\n<dt>Size</dt><dd>{size(wheel.size)}</dd>\n"
         f"<dt>sha256</dt><dd><code>{wheel.sha256}</code></dd>\n{uploaded}<dt>Came from</dt>{came}\n</dl></div>\n"
     )
 

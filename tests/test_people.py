@@ -128,6 +128,18 @@ def test_a_pre_release_is_not_the_newest(store: Shelves) -> None:
     assert rc.filename in text
 
 
+def test_what_is_one_platforms_is_not_said_of_all(store: Shelves) -> None:
+    """Where the newest versions differ, each is said to be whose; the Python that it needs stands at its file."""
+    old, new = store.wheel("foo", "2.32.5", python=">=3.9"), store.wheel("foo", "2.34.2", python=">=3.10")
+    platforms = platform("a", [old]), platform("b", [old, new], libc=(2, 41)), platform("c", [new], libc=(2, 41))
+    text = page(made(store, *platforms), "about/foo.html")
+    project, *files = text.split("<h4>")
+    assert "<dt>Newest here</dt><dd>2.34.2 (b, c), 2.32.5 (a)</dd>" in project
+    assert "Needs Python" not in project
+    said = [re.findall("Needs Python</dt><dd>(.*)</dd>|(2[.][0-9.]+)-py3-none-any.whl</a>", file) for file in files]
+    assert said == [[("", "2.34.2"), ("&gt;=3.10", "")], [("", "2.32.5"), ("&gt;=3.9", "")]]
+
+
 def test_two_builds_under_one_name_stand_apart(store: Shelves) -> None:
     """Both files are listed, each with its platform, and what was decided about them."""
     old, new = store.wheel("foo", body="old"), store.wheel("foo", body="new")
