@@ -80,13 +80,16 @@ def _policy(scripts: tuple[str, ...]) -> str:
     )
 
 
-def line(platform: str, rest: str, url: str | None, *, file: str = "") -> str:
+def line(platform: str, rest: str, url: str | None, *, file: str = "", flat: bool = True) -> str:
     """A line for a shell that installs `rest` from a platform, as markup; `file` is a requirements file of the tree.
 
-    Without publish.url it starts from the tree's folder, and here.js puts in the place where the page was opened.
+    Without publish.url it starts from the tree's folder, and here.js puts in the place where the page was opened: the
+    platform's `flat` folder, or else its index.
     """
     if url is None:
-        source = f'<span data-from="{platform}">--no-index -f {platform}</span>'
+        from_folder = f'<span data-from="{platform}">--no-index -f {platform}</span>'
+        from_index = f'<span data-index="{platform}">--index-url "$PWD"/{platform}/simple/</span>'
+        source = from_folder if flat else from_index
         named = f'<span data-file="{file}">{file}</span>' if file else ""
     else:
         source = f"--index-url {escape(in_shell(f'{url}{platform}/simple/'))}{_trusted(url)}"

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from html import escape
 
 from index.catalog import Decision, in_order, is_prerelease
 from index.model import PublishedPlatform, Status, Wheel
 from index.names import page_of, pool_url
-from index.people_parts import elsewhere, head, line, plural, script, seen, shortened, shown, size
+from index.people_parts import elsewhere, head, in_shell, line, plural, script, seen, shortened, shown, size
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _RUNS = re.compile(r"[-_.]+")
@@ -93,15 +94,18 @@ def about_page(
 
 def _install(project: Holdings, url: str | None) -> str:
     lines = "".join(
-        f"<h3>{platform}</h3>\n{line(platform, _to_install(project.name, wheels), url)}"
+        f"<h3>{platform}</h3>\n{_line(project.name, platform, wheels, url)}"
         for platform, wheels in project.wheels.items()
     )
     return f'{lines}<p class="soft">{elsewhere(url)}uv takes the same line with <code>uv</code> before it.</p>\n'
 
 
-def _to_install(name: str, wheels: Sequence[Wheel]) -> str:
-    """PEP 592: where all is yanked, an installer takes what is pinned, and nothing else."""
-    return f"{name}=={chosen_from(wheels)[-1].version}" if all(wheel.yanked is not None for wheel in wheels) else name
+def _line(name: str, platform: str, wheels: Sequence[Wheel], url: str | None) -> str:
+    """PEP 592: where all is yanked, installers take what is pinned, and nothing else; a flat folder has none of it."""
+    if any(wheel.yanked is None for wheel in wheels):
+        return line(platform, name, url)
+    pinned = in_shell(f"{name}=={chosen_from(wheels)[-1].version}")
+    return line(platform, escape(pinned), url, flat=False)
 
 
 def _facts(project: Holdings, newest: Wheel, offered: bool, status: Status | None) -> str:

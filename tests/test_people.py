@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import posixpath
@@ -199,6 +200,24 @@ def test_the_lines_install(tmp_path: Path, store: Shelves, chromium: Browser, wa
         for number, line in enumerate([one.replace("PROJECT", "foo"), everything, project]):
             assert installed_by(line, tmp_path / f"{way}-{number}", tmp_path) == ["bar-1.0", "foo-1.0"]
     assert ("--trusted-host" in project) == (way != "file")
+
+
+@pytest.mark.parametrize("way", ["file", "http", "url"])
+def test_what_is_yanked_is_installed_by_its_line(tmp_path: Path, store: Shelves, chromium: Browser, way: str) -> None:
+    """Pinned, and from the index: the flat folder has no yanked file that no set asks for."""
+    box = platform("box", [store.wheel("foo", "1!1.0", yanked="broken"), store.wheel("foo", "1!2.0rc1", yanked="")])
+    public = tmp_path / "it's public"
+    with served(public.parent) as root:
+        url = f"{root}it%27s%20public/"
+        put(public, store, box, url=url if way == "url" else None)
+        chromium.open(f"{url_of(public) if way == 'file' else url}/about/foo.html")
+        (line,) = lines(chromium)
+        assert installed_by(line, tmp_path / "target", tmp_path) == ["foo-1!1.0"]
+    if way == "file":
+        plain = re.sub(
+            r"<[^>]+>", "", re.findall(r"<pre><code>(.*)</code>", (public / "about/foo.html").read_text())[0]
+        )
+        assert installed_by(html.unescape(plain), tmp_path / "plain", public) == ["foo-1!1.0"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")

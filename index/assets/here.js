@@ -14,11 +14,13 @@
   const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
   const place = (path) => quoted(isFolder ? folder + path : new URL(path, root).href);
   const trusted = root.protocol === "http:" ? ` --trusted-host ${root.host}` : "";
+  const index = (from) => `--index-url ${quoted(new URL(`${from}/simple/`, root).href)}${trusted}`;
   if (folder !== null) {
     for (const one of document.querySelectorAll("[data-from]")) {
       const from = one.dataset.from;
-      one.textContent = isFolder ? `--no-index -f ${place(from)}` : `--index-url ${place(`${from}/simple/`)}${trusted}`;
+      one.textContent = isFolder ? `--no-index -f ${place(from)}` : index(from);
     }
+    for (const one of document.querySelectorAll("[data-index]")) one.textContent = index(one.dataset.index);
     for (const one of document.querySelectorAll("[data-file]")) one.textContent = place(one.dataset.file);
     for (const one of document.querySelectorAll(".elsewhere")) one.hidden = true;
   }
