@@ -11,7 +11,7 @@ from index.catalog import Decision
 from index.model import PublishedPlatform, PublishedSet
 from index.names import page_of, pool_folder, quoted
 from index.parts import Part
-from index.people_parts import elsewhere, head, line, plural, script, shown, size
+from index.people_parts import beforehand, head, line, plural, script, shown, size
 
 _PLAIN_ROWS = 100  # that stand on the page as it is; a script brings the others as they are asked for
 _OPEN = 20  # so many decisions are shown without being asked for
@@ -147,7 +147,7 @@ def _install(platforms: Sequence[PublishedPlatform], url: str | None) -> str:
     each = "".join(_install_on(platform, url, opened=len(platforms) == 1) for platform in platforms)
     return (
         '<section aria-labelledby="install">\n<h2 id="install">Install</h2>\n'
-        f'<p class="soft">{elsewhere(url)}uv takes the same lines with <code>uv</code> before them. '
+        f'<p class="soft">{beforehand(url)}uv takes the same lines with <code>uv</code> before them. '
         'Mixed machines share <a href="simple/index.html">one index</a>, which offers each what runs on it.</p>\n'
         f"{each}</section>\n"
     )

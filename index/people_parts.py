@@ -108,10 +108,14 @@ def _trusted(url: str) -> str:
     return f" --trusted-host {escape(in_shell(parts.netloc))}" if parts.scheme == "http" else ""
 
 
-def elsewhere(url: str | None) -> str:
-    """What to know about the lines above where nobody said under which URL the tree is served."""
+def beforehand(url: str | None) -> str:
+    """What the lines above ask for: the tree's folder where nobody said its URL, and what PEP 668 wants."""
     note = "Start it in the folder that holds this mirror. "
-    return f'<span class="elsewhere">{note}</span>' if url is None else ""
+    folder = f'<span class="elsewhere">{note}</span>' if url is None else ""
+    return (
+        f"{folder}Where the system's packages look after its Python, install in a virtual environment: first "
+        "<code>python3 -m venv env</code>, then <code>env/bin/pip</code> in place of <code>pip</code>. "
+    )
 
 
 def size(number: int) -> str:

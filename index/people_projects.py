@@ -12,7 +12,7 @@ from html import escape
 from index.catalog import Decision, in_order, is_prerelease
 from index.model import PublishedPlatform, Status, Wheel
 from index.names import page_of, pool_url
-from index.people_parts import elsewhere, head, in_shell, line, plural, script, seen, shortened, shown, size
+from index.people_parts import beforehand, head, in_shell, line, plural, script, seen, shortened, shown, size
 
 _NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _RUNS = re.compile(r"[-_.]+")
@@ -97,7 +97,7 @@ def _install(project: Holdings, url: str | None) -> str:
         f"<h3>{platform}</h3>\n{_line(project.name, platform, wheels, url)}"
         for platform, wheels in project.wheels.items()
     )
-    return f'{lines}<p class="soft">{elsewhere(url)}uv takes the same line with <code>uv</code> before it.</p>\n'
+    return f'{lines}<p class="soft">{beforehand(url)}uv takes the same line with <code>uv</code> before it.</p>\n'
 
 
 def _line(name: str, platform: str, wheels: Sequence[Wheel], url: str | None) -> str:

@@ -242,6 +242,14 @@ def test_the_lines_work_without_a_script(tmp_path: Path, public: Path, store: Sh
     assert installed_by(line, tmp_path / "target", public) == ["foo-1.0"]
 
 
+@pytest.mark.parametrize("url", [None, "https://index.example/"])
+def test_a_python_of_the_system_is_thought_of(store: Shelves, url: str | None) -> None:
+    """PEP 668: there, pip refuses to install outside a virtual environment; every page with lines says so."""
+    whole = made(store, platform("box", [store.wheel("foo")]), url=url)
+    for path in ("index.html", "about/foo.html"):
+        assert "<code>python3 -m venv env</code>, then <code>env/bin/pip</code> in place" in page(whole, path)
+
+
 # --- verify -----------------------------------------------------------------------------------------------------------
 
 
