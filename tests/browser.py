@@ -37,6 +37,10 @@ class Browser:
         """Go there and wait until it is loaded."""
         self._ask("POST", "url", url=url)
 
+    def back(self) -> None:
+        """As with the button for it."""
+        self._ask("POST", "back")
+
     def run(self, script: str, *arguments: object) -> Any:
         """The value that a script returns; it runs in the page, but is no part of it."""
         return self._ask("POST", "execute/sync", script=script, args=list(arguments))

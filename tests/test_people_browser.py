@@ -168,6 +168,33 @@ def test_search_as_one_types(tmp_path: Path, chromium: Browser, way: str) -> Non
     assert [one for one in chromium.complaints() if "favicon" not in one] == []
 
 
+@pytest.mark.parametrize("way", ["file", "http"])
+def test_a_search_is_in_the_address(tmp_path: Path, chromium: Browser, way: str) -> None:
+    """It can be sent to somebody, Back comes to it again, and nothing is left of one that was taken back."""
+    public = laid_out(tmp_path / "public", made(Shelves(tmp_path), platform("box", many(1234))))
+    with served(public) as root:
+        front = url_of(public / "index.html") if way == "file" else f"{root}index.html"
+        chromium.screen(1280, 900)
+        chromium.open(front)
+        chromium.click("#find")
+        chromium.press("good & 77%")
+        assert chromium.run("return location.hash") == "#q=good+%26+77%25"
+        chromium.press("Escape")
+        assert chromium.run("return location.href") == front
+        chromium.press("project_0077")
+        sent = chromium.run("return location.href")
+        chromium.click("#rows a")
+        assert chromium.text("h1") == "project-00770"
+        chromium.back()
+        assert chromium.text("#count") == "10 of 1,234 projects"
+        chromium.open("about:blank")
+        chromium.open(sent)
+        assert chromium.run("return document.querySelector('#find').value") == "project_0077"
+        assert chromium.run("return document.querySelector('#find').getBoundingClientRect().top") < 900
+        chromium.open(f"{front}#q=good+for+12")
+        assert chromium.texts("#rows a")[0] == "project-00121"
+
+
 def test_a_name_comes_before_a_summary(tmp_path: Path, store: Shelves, chromium: Browser) -> None:
     """What is called so, what begins so, what has it in its name, what only speaks of it; nothing says so too."""
     wheels = [

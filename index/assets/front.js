@@ -62,6 +62,20 @@
     count.textContent = asked ? `${number.format(found.length)} of ${all} projects` : `${all} projects`;
   };
 
+  // What is searched for stands in the address, so that it can be sent, and Back comes to it again.
+  const keep = () => {
+    const asked = field.value.trim();
+    const mark = asked ? `#${new URLSearchParams({ q: asked })}` : "";
+    history.replaceState(null, "", location.pathname + location.search + mark);
+  };
+  const recall = () => {
+    const asked = new URLSearchParams(location.hash.slice(1)).get("q");
+    if (asked === null || asked === field.value.trim()) return;
+    field.value = asked;
+    search();
+    field.scrollIntoView();
+  };
+
   const links = () => [...rows.querySelectorAll("a")];
   const keys = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -72,6 +86,7 @@
     } else if (event.key === "Escape" && inField && field.value) {
       field.value = "";
       search();
+      keep();
     } else if (event.key === "Enter" && inField && links()[0] && field.value.trim()) {
       links()[0].click();
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
@@ -83,7 +98,10 @@
     event.preventDefault();
   };
 
-  field.addEventListener("input", search);
+  field.addEventListener("input", () => {
+    search();
+    keep(); // the last thing: browsers refuse it to those who do it too often
+  });
   document.addEventListener("keydown", keys);
   more.addEventListener("click", () => {
     const last = rows.rows.length;
@@ -97,8 +115,9 @@
     watcher.observe(more);
   }, { rootMargin: "800px" });
   watcher.observe(more);
-  addEventListener("pageshow", () => field.value && search());
+  addEventListener("hashchange", recall);
   more.hidden = shown >= found.length;
   table.setAttribute("aria-rowcount", found.length + 1);
   document.querySelectorAll(".find").forEach((one) => (one.hidden = false));
+  recall();
 }
