@@ -28,6 +28,14 @@ class Holdings:
 
     name: str
     wheels: Mapping[str, Sequence[Wheel]]
+    status: Status | None
+
+    def marks(self) -> str:
+        """What to know before one asks for it, in words: "archived", "yanked" where all of it is; "" for most."""
+        words = [self.status[0]] if self.status else []
+        if all(wheel.yanked is not None for wheels in self.wheels.values() for wheel in wheels):
+            words.append("yanked")
+        return ", ".join(words)
 
     def newest(self) -> Wheel:
         """The one that speaks for the project: of the newest version that one gets."""
@@ -56,7 +64,7 @@ def row(project: Holdings, platforms: Sequence[PublishedPlatform]) -> str:
     """The project's line of the table on the front page, as JSON in which nothing can end a script element."""
     cells = [_newest(project.wheels.get(platform.name, ())) for platform in platforms]
     about = shortened(project.newest().summary, _SUMMARY)
-    printed = _ENCODER.encode([project.name, about, *cells])
+    printed = _ENCODER.encode([project.name, seen(project.marks()), about, *cells])
     return printed.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
@@ -71,7 +79,6 @@ def about_page(
     project: Holdings,
     *,
     offered: bool,
-    status: Status | None,
     decided: Sequence[Decision],
     needed_by: Mapping[str, Sequence[str]],
     here: frozenset[str],
@@ -85,7 +92,7 @@ def about_page(
         f"{head(f'{name}: Python wheels', up='../', scripts=scripts)}"
         '<header>\n<nav aria-label="Way back"><a href="../index.html#projects">All projects</a></nav>\n'
         f"<h1>{name}</h1>\n{summary}</header>\n"
-        f'<main id="main">\n{_facts(project, newest, offered, status)}'
+        f'<main id="main">\n{_facts(project, newest, offered)}'
         f"<h2>Install</h2>\n{_install(project, url)}"
         f"{_files(project)}{_decided(decided)}{_needs(newest, here)}{_needers(needed_by)}"
         f"</main>\n{''.join(map(script, scripts))}</body>\n</html>\n"
@@ -108,7 +115,8 @@ def _line(name: str, platform: str, wheels: Sequence[Wheel], url: str | None) ->
     return line(platform, escape(pinned), url, flat=False)
 
 
-def _facts(project: Holdings, newest: Wheel, offered: bool, status: Status | None) -> str:
+def _facts(project: Holdings, newest: Wheel, offered: bool) -> str:
+    status = project.status
     reason = f": {shown(status[1])}" if status and status[1] else ""
     state = f'<dt>State</dt><dd><span class="state warn">{shown(status[0])}</span>{reason}</dd>\n' if status else ""
     index = f'<a href="../simple/{project.name}/index.html">in the index for all platforms</a>'

@@ -82,7 +82,6 @@ class Project:
         yield about_page(
             self.holdings(),
             offered=bool(self.everybody.wheels),
-            status=self._status(),
             decided=[decision for _, decision in self.decisions()],
             needed_by=needed_by,
             here=here,
@@ -106,7 +105,8 @@ class Project:
 
     def holdings(self) -> Holdings:
         """As the pages for people see it."""
-        return Holdings(name=self.name, wheels={platform.name: one.wheels for platform, one, _ in self.held()})
+        wheels = {platform.name: one.wheels for platform, one, _ in self.held()}
+        return Holdings(name=self.name, wheels=wheels, status=self._status())
 
     def held(self) -> Iterator[tuple[PublishedPlatform, Shelf, frozenset[str]]]:
         """What each platform that has it offers, and what a set asks for of that though it is yanked."""

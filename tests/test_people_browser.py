@@ -209,6 +209,20 @@ def test_a_name_comes_before_a_summary(tmp_path: Path, store: Shelves, chromium:
     assert (chromium.texts("#rows tr"), chromium.text("#count")) == ([], "0 of 5 projects")
 
 
+def test_what_to_know_first_stands_beside_the_name(tmp_path: Path, store: Shelves, chromium: Browser) -> None:
+    """Archived, deprecated, all yanked: a word in the table, made by the page or its script, that is found too."""
+    wheels = [store.wheel("dead"), store.wheel("fine"), store.wheel("gone", yanked="eats files")]
+    wheels += [store.wheel("half"), store.wheel("half", "2.0", yanked=""), store.wheel("lost", yanked="")]
+    statuses = ("dead", "archived", "nobody cares"), ("lost", "deprecated", "")
+    whole = made(store, replace(platform("box", wheels), statuses=statuses))
+    chromium.open(url_of(laid_out(tmp_path / "public", whole) / "index.html"))
+    told = ["dead archived", "fine", "gone yanked", "half", "lost deprecated, yanked"]
+    assert chromium.texts("#rows th") == told
+    chromium.click("#find")
+    chromium.press("yanked")
+    assert chromium.texts("#rows th") == [told[2], told[4]]
+
+
 @pytest.mark.parametrize("text", ["example.org", "my_module", "3.11", "see https://example.org/a_b-c..d", "a-_-b"])
 def test_what_stands_in_a_summary_is_found(tmp_path: Path, store: Shelves, chromium: Browser, text: str) -> None:
     """Letter by letter, whatever dots, dashes and underscores it has."""

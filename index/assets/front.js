@@ -5,7 +5,7 @@
   const byId = (id) => document.getElementById(id);
   const { projects } = JSON.parse(byId("data").textContent);
   const [field, rows, count, more, table] = ["find", "rows", "count", "more", "table"].map(byId);
-  const texts = projects.map(([name, about]) => `${name}\n${about.toLowerCase()}`);
+  const texts = projects.map(([name, marks, about]) => `${name}\n${marks} ${about}`.toLowerCase());
   const number = new Intl.NumberFormat("en");
   let found = projects.map((_, place) => place);
   let shown = rows.rows.length;
@@ -17,12 +17,13 @@
     return made;
   };
 
-  const row = ([name, about, ...cells]) => {
+  const row = ([name, marks, about, ...cells]) => {
     const made = document.createElement("tr");
     const head = made.appendChild(document.createElement("th"));
     head.scope = "row";
     const link = head.appendChild(element("a", name));
     link.href = `about/${name}.html`;
+    if (marks) head.append(" ", element("span", marks, "state warn"));
     if (about) head.appendChild(element("span", about, "about")).dir = "auto";
     made.append(...cells.map((text) => element("td", text || "–", text ? "" : "soft")));
     return made;
