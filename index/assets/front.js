@@ -2,6 +2,7 @@
 // Search as one types. Everything that is shown goes in as text: nothing here makes markup out of data.
 {
   const CHUNK = 100;
+  const SCROLLED = 400; // rows that come by scrolling; for more there is the button, so that the page has an end
   const byId = (id) => document.getElementById(id);
   const { projects } = JSON.parse(byId("data").textContent);
   const [field, rows, count, more, table] = ["find", "rows", "count", "more", "table"].map(byId);
@@ -110,7 +111,7 @@
     rows.rows[last]?.querySelector("a").focus();
   });
   const watcher = new IntersectionObserver((seen) => {
-    if (!seen.at(-1).isIntersecting) return;
+    if (!seen.at(-1).isIntersecting || shown >= SCROLLED) return;
     extend();
     watcher.unobserve(more); // looked at anew, it is told of again if it is still in sight
     watcher.observe(more);
