@@ -230,7 +230,7 @@ def _projects(platforms: Sequence[PublishedPlatform], parts: Sequence[Part]) -> 
 def _row(name: str, marks: str, about: str, *versions: str) -> str:
     cells = "".join(f"<td>{shown(text)}</td>" if text else '<td class="soft">&ndash;</td>' for text in versions)
     state = f' <span class="state warn">{shown(marks)}</span>' if marks else ""
-    summary = f'<span class="about" dir="auto">{shown(about)}</span>' if about else ""
+    summary = f'<span class="about" dir="auto">{escape(about)}</span>' if about else ""
     return f'<tr><th scope="row"><a href="{page_of(name)}">{name}</a>{state}{summary}</th>{cells}</tr>\n'
 
 

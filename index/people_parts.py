@@ -24,15 +24,24 @@ _UNSEEN = re.compile(
     r"[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
+# What stays of that in prose, as with it emoji are made, and words of Arabic, Persian or Hindi spelled.
+_EMOJI = r"\xa9\xae\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_LETTERS = r"\u0620-\u0dff"
+_UNSEEN_IN_PROSE = re.compile(
+    rf"((?<=[{_EMOJI}])\ufe0f?\u200d(?=[{_EMOJI}])|(?<=[{_EMOJI}])[\ufe0e\ufe0f]|(?<=[0-9#*])\ufe0f(?=\u20e3)"
+    rf"|(?<=[{_LETTERS}])[\u200c\u200d](?=[{_LETTERS}]))|{_UNSEEN.pattern}"
+)
 _MARKED = re.compile(r"[^ -~]|[&<>\"']")
 _SPACES = re.compile(r"[\t\n\x0c\r ]+")
 _SAFE_IN_SHELL = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
-def seen(text: str) -> str:
-    """Free text in one line, with what would not be seen written out: ESC is ⟨U+001B⟩."""
-    return _UNSEEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", _SPACES.sub(" ", text).strip())
+def seen(text: str, *, prose: bool = False) -> str:
+    """Free text in one line, with what would not be seen written out: ESC is ⟨U+001B⟩. No name is `prose`."""
+    unseen = _UNSEEN_IN_PROSE if prose else _UNSEEN
+    line = _SPACES.sub(" ", text).strip()
+    return unseen.sub(lambda found: found[0] if found.lastindex else f"⟨U+{ord(found[0]):04X}⟩", line)
 
 
 @lru_cache(maxsize=65536)
@@ -41,9 +50,9 @@ def shown(text: str) -> str:
     return escape(seen(text)) if _MARKED.search(text) else text
 
 
-def shortened(text: str, longest: int) -> str:
+def shortened(text: str, longest: int, *, prose: bool = False) -> str:
     """The beginning of a text: some people write the whole licence into the field for its name."""
-    line = seen(text[: 4 * longest])
+    line = seen(text[: 4 * longest], prose=prose)
     return line if len(line) <= longest else f"{line[:longest].rstrip()}…"
 
 

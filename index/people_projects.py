@@ -63,7 +63,7 @@ def chosen_from(wheels: Sequence[Wheel]) -> Sequence[Wheel]:
 def row(project: Holdings, platforms: Sequence[PublishedPlatform]) -> str:
     """The project's line of the table on the front page, as JSON in which nothing can end a script element."""
     cells = [_newest(project.wheels.get(platform.name, ())) for platform in platforms]
-    about = shortened(project.newest().summary, _SUMMARY)
+    about = shortened(project.newest().summary, _SUMMARY, prose=True)
     printed = _ENCODER.encode([project.name, seen(project.marks()), about, *cells])
     return printed.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -87,7 +87,7 @@ def about_page(
     """(path, text). `offered`: in the merged index; `here` are the names of all projects on this mirror."""
     scripts = () if url else ("here.js",)
     newest, name = project.newest(), project.name
-    summary = f'<p class="lead" dir="auto">{shown(shortened(newest.summary, 500))}</p>\n' if newest.summary else ""
+    summary = f'<p class="lead" dir="auto">{_prose(newest.summary)}</p>\n' if newest.summary else ""
     return page_of(name), (
         f"{head(f'{name}: Python wheels', up='../', scripts=scripts)}"
         '<header>\n<nav aria-label="Way back"><a href="../index.html#projects">All projects</a></nav>\n'
@@ -97,6 +97,11 @@ def about_page(
         f"{_files(project)}{_decided(decided)}{_needs(newest, here)}{_needers(needed_by)}"
         f"</main>\n{''.join(map(script, scripts))}</body>\n</html>\n"
     )
+
+
+def _prose(text: str) -> str:
+    """What somebody wrote for people, as markup."""
+    return escape(shortened(text, 500, prose=True))
 
 
 def _install(project: Holdings, url: str | None) -> str:
@@ -117,7 +122,7 @@ def _line(name: str, platform: str, wheels: Sequence[Wheel], url: str | None) ->
 
 def _facts(project: Holdings, newest: Wheel, offered: bool) -> str:
     status = project.status
-    reason = f": {shown(status[1])}" if status and status[1] else ""
+    reason = f": {_prose(status[1])}" if status and status[1] else ""
     state = f'<dt>State</dt><dd><span class="state warn">{shown(status[0])}</span>{reason}</dd>\n' if status else ""
     index = f'<a href="../simple/{project.name}/index.html">in the index for all platforms</a>'
     return (
@@ -162,7 +167,7 @@ def _file(wheel: Wheel, has: Sequence[tuple[str, Wheel]]) -> str:
         f"<dd>{text}{f' (for {chr(44).join(names)})' if len(origins) > 1 else ''}</dd>"
         for text, names in origins.items()
     )
-    reason = f": {shown(wheel.yanked)}" if wheel.yanked else ""
+    reason = f": {_prose(wheel.yanked)}" if wheel.yanked else ""
     yanked = (
         f'<dt>State</dt><dd><span class="state warn">yanked</span>{reason}</dd>\n' if wheel.yanked is not None else ""
     )

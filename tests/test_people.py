@@ -17,7 +17,7 @@ import pytest
 
 from index.disk import Root
 from index.errors import TreeError
-from index.people_parts import size
+from index.people_parts import seen, size
 from index.verify import verify
 from tests.browser import Browser, url_of
 from tests.disk import sha256_of
@@ -157,6 +157,31 @@ def test_two_builds_under_one_name_stand_apart(store: Shelves) -> None:
 def test_sizes_read_well(number: int, text: str) -> None:
     """Three digits that count, and never 1000 of a unit that has a larger one."""
     assert size(number) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\u2708\ufe0f by air", "\u2708\ufe0e", "1\ufe0f\u20e3", "\U0001f469\u200d\U0001f469\u200d\U0001f467",
+     "\U0001f469\U0001f3fd\u200d\U0001f4bb", "\u2764\ufe0f\u200d\U0001f525", "\u0645\u06cc\u200c\u062e\u0648",
+     "\u0915\u094d\u200d\u0937"],
+)  # fmt: skip
+def test_emoji_and_all_scripts_read_as_written(store: Shelves, text: str) -> None:
+    """In prose, that is, where they are spelled with joiners and selectors; in a version the same is shown."""
+    foo = replace(store.wheel("foo"), summary=text, version=f"1{text}", yanked=text)
+    whole = made(store, platform("box", [foo]))
+    assert f'<p class="lead" dir="auto">{text}</p>' in page(whole, "about/foo.html")
+    assert f"yanked</span>: {text}<" in page(whole, "about/foo.html")
+    assert f'<span class="about" dir="auto">{text}</span>' in page(whole, "index.html")
+    assert f"<td>1{seen(text)}</td>" in page(whole, "index.html")
+    assert seen(text) != text
+
+
+@pytest.mark.parametrize(
+    "text", ["py\u200dthon", "a\ufe0f", "1\ufe0f", "\u200d\U0001f525", "\u0645\u200c", "\u2708\ufe0f\ufe0f"]
+)
+def test_nothing_else_is_hidden_in_prose(text: str) -> None:
+    """Where a joiner or a selector is for nothing, it is shown there too."""
+    assert "\u27e8U+" in seen(text, prose=True)
 
 
 def test_same_input_same_bytes(store: Shelves) -> None:
