@@ -166,7 +166,7 @@ def _decide(
     _, wheel = min(candidates, key=lambda one: _age(*one))
     same = [(platform, other) for platform, other in candidates if other.sha256 == wheel.sha256]
     whose = _and(f"{platform.name}'s" for platform, _ in same)
-    text = f"was made with different bytes on {names}; this is {whose}, {_why(candidates)}"
+    text = f"was made with different bytes on {names}; the index for all offers {whose}, {_why(candidates)}"
     return _all_joined([other for _, other in same]), _decision(first, text)
 
 

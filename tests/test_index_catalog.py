@@ -40,7 +40,7 @@ def test_of_two_builds_under_one_name_the_older_glibc_wins(store: Shelves) -> No
     assert offers(whole, "simple") == {old.filename: old.sha256}
     assert offers(whole, "a-trixie/simple") == {new.filename: new.sha256}
     [decision] = whole.decisions
-    assert "this is b-bullseye's, built on the oldest glibc" in decision.text
+    assert "the index for all offers b-bullseye's, built on the oldest glibc" in decision.text
     assert decision.text in whole.files["index.html"].replace("&#x27;", "'")
 
 
