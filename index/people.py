@@ -84,7 +84,7 @@ def _overview(platforms: Sequence[PublishedPlatform], parts: Sequence[Part], inc
     waiting = "".join(_incomplete(name) for name in incomplete)
     return (
         '<section aria-labelledby="platforms">\n<h2 id="platforms">Platforms</h2>\n'
-        '<div class="scroll platforms" role="region" aria-labelledby="platforms" tabindex="0"><table role="table">\n'
+        '<div class="scroll platforms"><table role="table">\n'
         "<caption>Every platform and its state</caption>\n"
         f'<thead role="rowgroup"><tr role="row">{titles}<th scope="col" class="number">Wheels</th>'
         '<th scope="col" class="number">Size</th><th scope="col">Open</th></tr></thead>\n'
@@ -218,8 +218,8 @@ def _projects(platforms: Sequence[PublishedPlatform], parts: Sequence[Part]) -> 
         '<input id="find" type="search" autocomplete="off" autocapitalize="none" spellcheck="false" '
         'aria-describedby="keys" aria-controls="rows">'
         f'<p id="count" role="status" aria-live="polite">{plural(_count(parts), "project")}</p>'
-        '<p id="keys"><kbd>/</kbd> to find, <kbd>↓</kbd> <kbd>↑</kbd> to walk, <kbd>Enter</kbd> to open</p></div>\n'
-        '<div class="scroll projects" role="region" aria-labelledby="projects" tabindex="0"><table id="table">\n'
+        '<p id="keys"><kbd>↓</kbd> <kbd>↑</kbd> to walk, <kbd>Enter</kbd> to open</p></div>\n'
+        '<div class="scroll projects"><table id="table">\n'
         "<caption>Projects with their versions on each platform, newest first</caption>\n"
         f"<colgroup><col>{'<col>' * len(platforms)}</colgroup>\n"
         f'<thead><tr><th scope="col">Project</th>{titles}</tr></thead>\n<tbody id="rows">\n{rows}</tbody>\n'
@@ -231,7 +231,8 @@ def _row(name: str, marks: str, about: str, *versions: str) -> str:
     cells = "".join(f"<td>{shown(text)}</td>" if text else '<td class="soft">&ndash;</td>' for text in versions)
     state = f' <span class="state warn">{shown(marks)}</span>' if marks else ""
     summary = f'<span class="about" dir="auto">{escape(about)}</span>' if about else ""
-    return f'<tr><th scope="row"><a href="{page_of(name)}">{name}</a>{state}{summary}</th>{cells}</tr>\n'
+    link = f'<a id="project-{name}" href="{page_of(name)}">{name}</a>'
+    return f'<tr><th scope="row" aria-labelledby="project-{name}">{link}{state}{summary}</th>{cells}</tr>\n'
 
 
 def _data(parts: Sequence[Part]) -> str:

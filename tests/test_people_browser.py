@@ -143,13 +143,12 @@ def test_the_policy_holds(public: Path, store: Shelves, chromium: Browser) -> No
 
 @pytest.mark.parametrize("way", ["file", "http"])
 def test_search_as_one_types(tmp_path: Path, chromium: Browser, way: str) -> None:
-    """`/` goes to the field, each key narrows, the count is told, arrows walk, Enter opens, Escape forgets."""
+    """Each key narrows, the count is told, arrows walk, Enter opens, Escape forgets."""
     public = laid_out(tmp_path / "public", made(Shelves(tmp_path), platform("box", many(1234), libc=(2, 31))))
     with served(public) as root:
         chromium.open(url_of(public / "index.html") if way == "file" else f"{root}index.html")
         assert chromium.text("#count") == "1,234 projects"
-        chromium.press("/")
-        assert chromium.run("return document.activeElement.id") == "find"
+        chromium.click("#find")
         chromium.press("Project_0077")
         assert chromium.text("#count") == "10 of 1,234 projects"
         assert chromium.texts("#rows a") == [f"project-0077{one}" for one in range(10)]
@@ -362,12 +361,15 @@ def test_a_screen_reader_finds_its_way(small: Path, chromium: Browser) -> None:
         chromium.open(url_of(small / "index.html"))
         nodes = [one for one in chromium.devtools("Accessibility.getFullAXTree")["nodes"] if not one["ignored"]]
         roles = [one["role"]["value"] for one in nodes]
+        regions = [one["name"]["value"] for one in nodes if one["role"]["value"] == "region"]
+        assert regions == ["Platforms", "Install", "Merging", "Projects"]
         named = {(one["role"]["value"], one.get("name", {}).get("value", "")) for one in nodes}
         assert {"banner", "navigation", "main", "contentinfo", "search"} <= set(roles)
         assert {("searchbox", "Find"), ("table", "Every platform and its state")} <= named
-        assert {("columnheader", "debian-bullseye"), ("rowheader", "mac-mini")} <= named
+        assert {("columnheader", "debian-bullseye"), ("rowheader", "mac-mini"), ("rowheader", "gone")} <= named
         assert roles.count("table") == 2
         assert chromium.run("return document.querySelector('[role=status]').getAttribute('aria-live')") == "polite"
+        assert all(height >= 24 for height in chromium.run(_NAVIGATION))
     for name in ("index.html", "about/foo.html"):
         chromium.open(url_of(small / name))
         levels = chromium.run("return [...document.querySelectorAll('h1,h2,h3,h4')].map(e => +e.tagName[1])")
@@ -376,3 +378,21 @@ def test_a_screen_reader_finds_its_way(small: Path, chromium: Browser) -> None:
         chromium.press("Tab")
         assert chromium.run("return document.activeElement.className") == "skip"
         assert chromium.run("return document.activeElement.getBoundingClientRect().left") >= 0
+
+
+_NAVIGATION = "return [...document.querySelectorAll('nav a')].map(e => e.getBoundingClientRect().height)"
+
+
+def test_no_key_acts_by_itself(small: Path, chromium: Browser) -> None:
+    """WCAG 2.1.4: who dictates types letters and signs that nobody asked for."""
+    chromium.open(url_of(small / "index.html"))
+    chromium.press("/gone")
+    assert chromium.run("return [document.activeElement.id, location.hash]") == ["", ""]
+    assert len(chromium.texts("#rows tr")) == 3
+
+
+def test_the_tab_key_stops_at_nothing_idle(small: Path, chromium: Browser) -> None:
+    """Only what can be followed, opened or typed into; a table that scrolls does so from the links in it."""
+    chromium.open(url_of(small / "index.html"))
+    assert chromium.run("return [...document.querySelectorAll('[tabindex]')].length") == 0
+    assert chromium.run("return [...document.querySelectorAll('.scroll')].every(e => e.querySelector('a'))")

@@ -23,6 +23,8 @@
     const head = made.appendChild(document.createElement("th"));
     head.scope = "row";
     const link = head.appendChild(element("a", name));
+    link.id = `project-${name}`; // what a screen reader says for each cell, without state and summary
+    head.setAttribute("aria-labelledby", link.id);
     link.href = `about/${name}.html`;
     if (marks) head.append(" ", element("span", marks, "state warn"));
     if (about) head.appendChild(element("span", about, "about")).dir = "auto";
@@ -82,10 +84,7 @@
   const keys = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const inField = event.target === field;
-    if (event.key === "/" && !inField) {
-      field.focus();
-      field.select();
-    } else if (event.key === "Escape" && inField && field.value) {
+    if (event.key === "Escape" && inField && field.value) {
       field.value = "";
       search();
       keep();
