@@ -155,10 +155,11 @@ def _install(platforms: Sequence[PublishedPlatform], url: str | None) -> str:
 
 def _install_on(platform: PublishedPlatform, url: str | None, *, opened: bool) -> str:
     name = platform.name
+    has_any = platform.wheels or any(one.wheels for one in platform.sets)
     sets = "".join(_set(platform, one, url) for one in platform.sets)
+    lines = f"<h3>One project</h3>\n{line(name, 'PROJECT', url)}{sets}" if has_any else "<p>It has no wheels yet.</p>\n"
     return (
-        f"<details{' open' if opened else ''}><summary>{name}</summary>\n"
-        f"<h3>One project</h3>\n{line(name, 'PROJECT', url)}{sets}"
+        f"<details{' open' if opened else ''}><summary>{name}</summary>\n{lines}"
         f'<p>Settings that make this the index of pip and uv: <a href="{name}/pip.conf">pip.conf</a>, '
         f'<a href="{name}/uv.toml">uv.toml</a></p>\n</details>\n'
     )

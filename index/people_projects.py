@@ -104,6 +104,11 @@ def _prose(text: str) -> str:
     return escape(shortened(text, 500, prose=True))
 
 
+def _brief(text: str, longest: int) -> str:
+    """What programs read as well, as markup."""
+    return shown(shortened(text, longest))
+
+
 def _install(project: Holdings, url: str | None) -> str:
     lines = "".join(
         f"<h3>{platform}</h3>\n{_line(project.name, platform, wheels, url)}"
@@ -127,7 +132,7 @@ def _facts(project: Holdings, newest: Wheel, offered: bool) -> str:
     index = f'<a href="../simple/{project.name}/index.html">in the index for all platforms</a>'
     return (
         f'<dl class="facts">\n{state}<dt>Newest here</dt><dd>{_versions(project.newest_on())}</dd>\n'
-        f"<dt>Licence</dt><dd>{shown(shortened(newest.license, 120)) or 'not stated'}</dd>\n"
+        f"<dt>Licence</dt><dd>{_brief(newest.license, 120) or 'not stated'}</dd>\n"
         f"<dt>Platforms</dt><dd>{', '.join(project.wheels)}</dd>\n"
         f"<dt>Index page</dt><dd>{index if offered else 'only in the indexes of its platforms'}</dd>\n</dl>\n"
     )
@@ -171,13 +176,14 @@ def _file(wheel: Wheel, has: Sequence[tuple[str, Wheel]]) -> str:
     yanked = (
         f'<dt>State</dt><dd><span class="state warn">yanked</span>{reason}</dd>\n' if wheel.yanked is not None else ""
     )
-    python = f"<dt>Needs Python</dt><dd>{shown(wheel.requires_python)}</dd>\n" if wheel.requires_python else ""
+    python = f"<dt>Needs Python</dt><dd>{_brief(wheel.requires_python, 120)}</dd>\n" if wheel.requires_python else ""
     uploaded = f"<dt>Uploaded</dt><dd>{wheel.upload_time[:10]}</dd>\n" if wheel.upload_time else ""
     return (
         f'<div class="file"><h4><a href="../{pool_url(wheel)}#sha256={wheel.sha256}">{shown(wheel.filename)}</a></h4>\n'
         f'<dl class="facts">\n{yanked}<dt>Platforms</dt><dd>{", ".join(platform for platform, _ in has)}</dd>\n'
-        f"{python}<dt>Tags</dt><dd>{shown(', '.join(_tags(wheel)))}</dd>\n<dt>Size</dt><dd>{size(wheel.size)}</dd>\n"
-        f"<dt>sha256</dt><dd><code>{wheel.sha256}</code></dd>\n{uploaded}<dt>Came from</dt>{came}\n</dl></div>\n"
+        f"{python}<dt>Tags</dt><dd>{_brief(', '.join(_tags(wheel)), 500)}</dd>\n"
+        f"<dt>Size</dt><dd>{size(wheel.size)}</dd>\n<dt>sha256</dt><dd><code>{wheel.sha256}</code></dd>\n"
+        f"{uploaded}<dt>Came from</dt>{came}\n</dl></div>\n"
     )
 
 
@@ -187,13 +193,14 @@ def _tags(wheel: Wheel) -> Sequence[str]:
 
 def _origin(wheel: Wheel) -> str:
     """Where a wheel came from, as one says it; of the log only the name is told: it is not published."""
+    source = _brief(wheel.source, 200)
     if not wheel.built:
-        return f"{shown(wheel.source)}, as it is" if wheel.source == "fetched" else shown(wheel.source)
-    on = f" on {shown(wheel.built_on)}" if wheel.built_on else ""
-    tools = f", with {shown(', '.join(wheel.built_with))}" if wheel.built_with else ""
+        return f"{source}, as it is" if wheel.source == "fetched" else source
+    on = f" on {_brief(wheel.built_on, 200)}" if wheel.built_on else ""
+    tools = f", with {_brief(', '.join(wheel.built_with), 500)}" if wheel.built_with else ""
     network = "the build could reach the network" if wheel.network else "no network"
     log = f"; log <code>{shown(wheel.log.rpartition('/')[2])}</code>" if wheel.log else ""
-    return f"{shown(wheel.source)}{on}{tools}; {network}{log}"
+    return f"{source}{on}{tools}; {network}{log}"
 
 
 def _decided(decisions: Iterable[Decision]) -> str:

@@ -192,6 +192,23 @@ def test_same_input_same_bytes(store: Shelves) -> None:
     assert list(one.pages()) == list(other.pages())
 
 
+def test_absurd_texts_are_shortened(store: Shelves) -> None:
+    """Whatever a wheel or an index says at such length, its page stays one that people read."""
+    long = "a word " * 50_000
+    foo = replace(store.wheel("foo", yanked=long), summary=long, license=long, requires_python=long, source=long)
+    foo = replace(foo, built=True, built_on=long, built_with=(long,), tags=(long,))
+    box = replace(platform("box", [foo]), statuses=(("foo", "archived", long),))
+    text = page(made(store, box), "about/foo.html")
+    assert text.count("…") == 9
+    assert len(text) < 10_000
+
+
+def test_where_there_is_no_wheel_no_line_installs_one(store: Shelves) -> None:
+    """A complete platform of empty sets says so; the settings that name it stay."""
+    text = page(made(store, platform("box", [], sets={"base": []})), "index.html")
+    assert ("pip install" in text, "It has no wheels yet." in text, "box/pip.conf" in text) == (False, True, True)
+
+
 # --- lines to copy ----------------------------------------------------------------------------------------------------
 
 

@@ -205,7 +205,10 @@ def test_a_name_comes_before_a_summary(tmp_path: Path, store: Shelves, chromium:
     chromium.press("YAML")
     assert chromium.texts("#rows a") == ["yaml", "yaml-more", "py-yaml", "a-first"]
     chromium.press("lint")
-    assert (chromium.texts("#rows tr"), chromium.text("#count")) == ([], "0 of 5 projects")
+    assert (chromium.texts("#rows tr"), chromium.text("#count")) == ([], "Nothing of 5 projects fits “yamllint”")
+    assert chromium.run("return document.querySelector('#table').offsetHeight") == 0
+    chromium.press("Escape")
+    assert chromium.run("return document.querySelector('#table').offsetHeight") > 0
 
 
 def test_what_to_know_first_stands_beside_the_name(tmp_path: Path, store: Shelves, chromium: Browser) -> None:

@@ -63,7 +63,9 @@
     extend();
     table.setAttribute("aria-rowcount", found.length + 1);
     const all = number.format(projects.length);
-    count.textContent = asked ? `${number.format(found.length)} of ${all} projects` : `${all} projects`;
+    const some = `${number.format(found.length)} of ${all} projects`;
+    count.textContent = !asked ? `${all} projects` : found.length ? some : `Nothing of ${all} projects fits “${asked}”`;
+    table.parentElement.hidden = !found.length;
   };
 
   // What is searched for stands in the address, so that it can be sent, and Back comes to it again.
