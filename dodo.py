@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any
 from doit import create_after
 
 sys.path.insert(0, str(Path(__file__).parent))
+from builders.stopping import at_stop, end_without_a_word
+
+end_without_a_word()  # before anything else: importing takes its time
 
 from builders import bridge, generations, pipeline, report, standing
 from builders.declarations import read_workspace
@@ -29,7 +32,6 @@ from builders.plan import Step
 from builders.platforms import Platform
 from builders.progress import Progress
 from builders.run import Run
-from builders.stopping import at_stop, end_with_the_reader
 from builders.store import UNLIKE, Damage, Record, write_file
 from builders.summary import RunEnd, Summary, counted
 from builders.terminal import visible
@@ -48,7 +50,6 @@ YARD = Yard(WORKSPACE, Progress())
 RUN = Run(YARD)
 PUBLIC = WORKSPACE.root / "public"
 at_stop(YARD.stop)
-end_with_the_reader()
 
 
 # --- the graph ----------------------------------------------------------------------------------------------------

@@ -74,10 +74,12 @@ class Active:
 active = Active()
 
 
-def end_with_the_reader() -> None:
-    """Let SIGPIPE end this process without a word, as it ends any program that only prints, until a run begins."""
+def end_without_a_word() -> None:
+    """Let SIGPIPE and SIGINT end this process, as they end any program that only prints, until a run begins."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # who ignores it goes on to
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Signals:

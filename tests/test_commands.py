@@ -87,6 +87,25 @@ def test_a_reader_that_goes_away_ends_what_only_prints(locked: Bench, words: lis
     assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
 
 
+@pytest.mark.parametrize("words", [["list"], []])
+def test_an_interrupt_before_the_run_shows_no_traceback(bench: Bench, words: list[str]) -> None:
+    """Control-C while doit still imports what it needs."""
+    folder = bench.root / "modules"
+    bench.write(
+        "modules/sitecustomize.py",
+        """
+import os, signal, sys
+class Stopper:
+    def find_spec(self, name, path=None, target=None):
+        if name == "builders.declarations":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Stopper())
+""",
+    )
+    ran = bench.doit(*words, PYTHONPATH=str(folder))
+    assert (ran.code, ran.out, ran.errors) == (-signal.SIGINT, "", "")
+
+
 def test_list_where_all_is_locked(locked: Bench) -> None:
     """With locks and plans there, every platform is named, and still nothing is started or written."""
     before = on_disk(locked.root)
