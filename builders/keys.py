@@ -149,6 +149,7 @@ _NOT_OFFERED = {
     ),
     "network": "a network is granted to one package at a time: builds: PROJECT: network: true",
     "build-constraints": "these belong to one package: builds: PROJECT: build-constraints: […]",
+    "<<": "merge keys are not read; what platforms have in common stands under 'defaults'",
     "environment": "variables that builds see are said as 'env: {NAME: VALUE}'",
     "from": "this belongs to one package: builds: PROJECT: from: sdist",
 }  # fmt: skip

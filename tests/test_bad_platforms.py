@@ -95,6 +95,7 @@ CASES = {
         "5:11: 'arch' of platform 'x' is 'amd46'; allowed: amd64, arm64, arm/v7, i386, ",
     ),
     "P11": (in_platform("privileged: true"), "5:5: unknown key 'privileged' in platform 'x'; a build runs in a box"),
+    "P11-merge": (in_platform("<<: {arch: amd64}"), "unknown key '<<' in platform 'x'; merge keys are not read; what"),
     "P11-environment": (in_platform("environment: {A: b}"), "unknown key 'environment' in platform 'x'; variables"),
     "P11-volumes": (in_platform("volumes: ['/:/host']"), "unknown key 'volumes'"),
     "P11-sandbox": (
