@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os.path import relpath
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from builders.errors import FetchError, ResolutionError
 from builders.lock import Lock, LockedPackage, parse_lock, read_lock, render_lock
@@ -26,6 +29,8 @@ from builders.store import write_file
 from builders.yard import Yard, may_run_foreign_code
 
 Upgrade = bool | tuple[str, ...]
+
+_NOT_FOUND = re.compile(r"(\S+)\s+was\s+not\s+found\s+in\s+the\s+package\s+registry")  # uv's words
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +166,10 @@ class Locker:
         )
         failed = [answer for answer in answers.values() if isinstance(answer, ResolutionError)]
         if failed:
-            raise ResolutionError("\n".join(dict.fromkeys(error.reason for error in failed)), hint=failed[0].hint)
+            reasons = dict.fromkeys(error.reason for error in failed)
+            names = (name for reason in reasons for name in _NOT_FOUND.findall(reason))
+            owned = {self._yard.upstreams.told_of(canonicalize_name(name)) for name in names} - {""}
+            raise ResolutionError("\n".join([*reasons, *sorted(owned)]), hint=failed[0].hint)
         texts = {
             key: self._render(wanted[key], answer) for key, answer in answers.items() if isinstance(answer, Resolved)
         }

@@ -120,6 +120,11 @@ class Upstreams:
         ]
         return owners or [source for source in self._sources if not source.owns]
 
+    def told_of(self, project: NormalizedName) -> str:
+        """Who alone was asked for this name, in a sentence; empty where it was nobody's own."""
+        owners = [source.shown for source in self._asked_for(project) if source.owns]
+        return f"for {project} only this upstream was asked, because of `owns`: {'; '.join(owners)}" if owners else ""
+
     def _source(self, upstream: Upstream, root: Path) -> _Source:
         if upstream.find_links is not None:
             return _Folder(root / upstream.find_links, upstream.find_links, upstream.owns)

@@ -137,6 +137,20 @@ def test_an_extra_that_is_not_there_is_told(bench: Bench) -> None:
 
 
 @pytest.mark.network
+def test_an_owned_name_that_its_owner_lacks_is_told_as_owned(bench: Bench) -> None:
+    """Others were not asked for it, whatever they have."""
+    make_wheel(bench.root / "vendor", "acme-x")
+    (bench.root / "mine").mkdir()
+    owner = {"find-links": "mine", "owns": ["acme-*"]}
+    bench.declare("acme-x", platform={**HOST, "prove": False}, upstream=owner)
+    declared = json.loads((bench.root / "platforms.yaml").read_text())
+    declared["upstream"].append({"find-links": "vendor"})
+    bench.write("platforms.yaml", json.dumps(declared))
+    why = told(refused(bench.doit(DOCKER_HOST=NO_ENGINE)))["this-machine"].rows["why"]
+    assert "for acme-x only this upstream was asked, because of `owns`: folder mine owns=acme-*" in why
+
+
+@pytest.mark.network
 def test_builds_of_what_no_lock_has_are_told(bench: Bench) -> None:
     """Once for all platforms, where something was locked; a project that one platform alone has is in use."""
     make_wheel(bench.root / "vendor", "good")
