@@ -159,7 +159,7 @@ def _files(project: Holdings) -> str:
     for wheel in project.files():
         if wheel.version != version:
             version = wheel.version
-            parts.append(f"<h3>{shown(version)}</h3>\n")
+            parts.append(f'<h3 id="v{shown(version)}">{shown(version)}</h3>\n')
         parts.append(_file(wheel, has[wheel.filename, wheel.sha256]))
     return f"<h2>Files</h2>\n{''.join(parts)}"
 
@@ -179,7 +179,8 @@ def _file(wheel: Wheel, has: Sequence[tuple[str, Wheel]]) -> str:
     python = f"<dt>Needs Python</dt><dd>{_brief(wheel.requires_python, 120)}</dd>\n" if wheel.requires_python else ""
     uploaded = f"<dt>Uploaded</dt><dd>{wheel.upload_time[:10]}</dd>\n" if wheel.upload_time else ""
     return (
-        f'<div class="file"><h4><a href="../{pool_url(wheel)}#sha256={wheel.sha256}">{shown(wheel.filename)}</a></h4>\n'
+        f'<div class="file" id="{wheel.sha256}">'
+        f'<h4><a href="../{pool_url(wheel)}#sha256={wheel.sha256}">{shown(wheel.filename)}</a></h4>\n'
         f'<dl class="facts">\n{yanked}<dt>Platforms</dt><dd>{", ".join(platform for platform, _ in has)}</dd>\n'
         f"{python}<dt>Tags</dt><dd>{_brief(', '.join(_tags(wheel)), 500)}</dd>\n"
         f"<dt>Size</dt><dd>{size(wheel.size)}</dd>\n<dt>sha256</dt><dd><code>{wheel.sha256}</code></dd>\n"

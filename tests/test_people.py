@@ -141,6 +141,14 @@ def test_what_is_one_platforms_is_not_said_of_all(store: Shelves) -> None:
     assert said == [[("", "2.34.2"), ("&gt;=3.10", "")], [("", "2.32.5"), ("&gt;=3.9", "")]]
 
 
+def test_a_version_and_a_file_have_an_address(store: Shelves) -> None:
+    """So that one can send somebody to them: by the version, by the hash."""
+    foo = store.wheel("foo", "1!2.0+local.1")
+    text = page(made(store, platform("box", [foo])), "about/foo.html")
+    assert '<h3 id="v1!2.0+local.1">' in text
+    assert f'id="{foo.sha256}"' in text
+
+
 def test_two_builds_under_one_name_stand_apart(store: Shelves) -> None:
     """Both files are listed, each with its platform, and what was decided about them."""
     old, new = store.wheel("foo", body="old"), store.wheel("foo", body="new")
