@@ -32,7 +32,7 @@ def front_page(
     """The whole page; every link in it is relative. `incomplete` are platforms of which nothing is published yet."""
     if not platforms:
         return _nothing_yet(incomplete)
-    scripts = ("front.js",) if url else ("front.js", "here.js")
+    scripts = ("front.js", "copy.js") if url else ("front.js", "here.js", "copy.js")
     return (
         f"{head('Python wheels', up='', scripts=scripts)}"
         f"<header>\n<h1>Python wheels</h1>\n{_lead(platforms, parts)}"

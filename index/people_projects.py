@@ -85,7 +85,7 @@ def about_page(
     url: str | None,
 ) -> tuple[str, str]:
     """(path, text). `offered`: in the merged index; `here` are the names of all projects on this mirror."""
-    scripts = () if url else ("here.js",)
+    scripts = ("copy.js",) if url else ("here.js", "copy.js")
     newest, name = project.newest(), project.name
     summary = f'<p class="lead" dir="auto">{_prose(newest.summary)}</p>\n' if newest.summary else ""
     return page_of(name), (

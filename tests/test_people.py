@@ -252,6 +252,24 @@ def test_the_lines_install(tmp_path: Path, store: Shelves, chromium: Browser, wa
     assert ("--trusted-host" in project) == (way != "file")
 
 
+@pytest.mark.parametrize("name", ["index.html", "about/foo.html"])
+def test_a_button_copies_the_line(small: Path, chromium: Browser, name: str) -> None:
+    """Just as it stands, and says so to everybody; where there is no clipboard there is no button."""
+    chromium.open(url_of(small / name))
+    chromium.devtools("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
+    chromium.run("document.querySelectorAll('details').forEach(one => one.open = true)")
+    chromium.run("document.querySelectorAll('.copy')[1].focus()")
+    chromium.press("Enter")
+    chromium.run("return new Promise(done => setTimeout(done, 200))")
+    assert chromium.texts(".copy")[1] == chromium.text("p.unseen[role=status]") == "Copied"
+    assert chromium.run("return navigator.clipboard.readText()") == lines(chromium)[1]
+    plain = "Object.defineProperty(Navigator.prototype, 'clipboard', { value: undefined })"
+    script = chromium.devtools("Page.addScriptToEvaluateOnNewDocument", source=plain)
+    chromium.open(url_of(small / name))
+    assert chromium.texts(".copy") == []
+    chromium.devtools("Page.removeScriptToEvaluateOnNewDocument", **script)
+
+
 @pytest.mark.parametrize("way", ["file", "http", "url"])
 def test_what_is_yanked_is_installed_by_its_line(tmp_path: Path, store: Shelves, chromium: Browser, way: str) -> None:
     """Pinned, and from the index: the flat folder has no yanked file that no set asks for."""
