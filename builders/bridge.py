@@ -25,6 +25,7 @@ from builders.progress import Progress
 from builders.stopping import Signals, active, stop_everything, stopping
 from builders.summary import RunEnd, Summary, render_summary
 from builders.terminal import shortened, visible
+from builders.yaml_nodes import did_you_mean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -116,6 +117,7 @@ class WheelyardReporter:
 
     def __init__(self, outstream: TextIO, options: dict[str, object]) -> None:  # noqa: ARG002 - doit's signature
         self.progress.attach(outstream)
+        self._tasks: dict[str, Any] = {}
         self._selected: frozenset[str] = frozenset()
         self._executed: set[str] = set()
         self._guard = threading.Lock()
@@ -128,11 +130,11 @@ class WheelyardReporter:
         """Whether this task failed, or was not tried: a delayed creator is called in either case."""
         return task in cls.failed or task in cls.blocked
 
-    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:  # noqa: ARG002 - doit's signature
+    def initialize(self, tasks: dict[str, Any], selected: list[str]) -> None:
         """Take the workspace, before anything is decided. doit calls this for runs, never for `doit list`."""
         if not selected:
             raise InvalidCommand("no task has such a name: `doit list --all` shows them")
-        self._selected = frozenset(selected)
+        self._tasks, self._selected = tasks, frozenset(selected)
         self._signals.install()
         try:
             self._held.enter_context(workspace_lock(self.root))
@@ -146,7 +148,9 @@ class WheelyardReporter:
         empty = not (task.actions or task.has_subtask or task.task_dep)
         if task.name in self._selected and task.loader is False and empty:
             self._refused = True
-            raise InvalidCommand(not_found=task.name)
+            known = [name for name, one in self._tasks.items() if one.actions]
+            question = did_you_mean(task.name, known) or "; `doit list --all` shows them"
+            raise InvalidCommand(f"no task has the name {visible(task.name)}{question}")
 
     def execute_task(self, task: Any) -> None:
         """Come from a worker thread, at the real start of an action."""

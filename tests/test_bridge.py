@@ -210,6 +210,12 @@ def test_a_name_that_nobody_made_is_refused(workspace: Path, name: str) -> None:
     assert not any(line.startswith("end:") for line in lines)
 
 
+def test_a_wheel_that_nobody_asked_for_is_refused_with_the_nearest(workspace: Path) -> None:
+    """As other mistakes are; where nothing is near, with the command that lists the names."""
+    assert "did you mean 'wheel:a/foo-1.0'?" in doit(workspace, "wheel:a/fooo-1.0")[2]
+    assert "`doit list --all` shows them" in doit(workspace, "wheel:zzzzzzzzzzzz")[2]
+
+
 def test_doit_keeps_no_state_on_disk(workspace: Path) -> None:
     """After a run there is our lock file and nothing of doit's; `uptodate` alone decides, and doit's commands work."""
     for _ in range(2):
