@@ -32,6 +32,7 @@ ROOT = "/wheelyard"
 USER = 65534  # nobody: the one plain user that every image has
 _WEIGHED_EVERY = 5.0  # seconds
 _WEIGHED_IN_VAIN = 12  # times in a row
+_NOT_THERE = frozenset({126, 127})  # what a shell, and the engine, say of a program that an image does not have
 _LIBRARY_FOLDERS = "/usr/local/lib /lib /usr/lib /lib64 /usr/lib64"
 
 
@@ -219,6 +220,8 @@ class _Scale:
         vain = (docker.errors.APIError, requests.exceptions.RequestException, ValueError, IndexError)
         with suppress(*vain):  # the container may have ended just now, or the engine is busy
             ended = self._container.exec_run(["timeout", "30", "du", "-sk", f"{ROOT}/out"], user="0", stderr=False)
+            if ended.exit_code in _NOT_THERE:
+                return 0
             if ended.exit_code == 0:
                 assert isinstance(ended.output, bytes)  # it was not asked for as a stream
                 return int(ended.output.split()[0]) * 1024
