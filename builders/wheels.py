@@ -46,7 +46,7 @@ _SCRIPTS = frozenset(("console_scripts", "gui_scripts"))
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 # What in a namespace is not for import: it may run a program, or need what no user has.
 _ASIDE = frozenset(("__main__", "benchmarks", "docs", "examples", "scripts", "test", "tests"))
-_DEEPEST = 6  # parts of a name: opentelemetry.exporter.otlp.proto.grpc has five
+_DEEPEST = 3  # parts of a name, as google.cloud.storage has; deeper in namespaces ansible has plugins and tools
 _MOST_BELOW = 100  # names in namespaces
 _EXTENSION = re.compile(r"(?P<name>[^./]+)(?:\.[^./]+)?\.(?:so|pyd)", re.ASCII)
 _LIBRARY = re.compile(r"lib[^.]*\.so")
@@ -305,7 +305,8 @@ def _modules(entries: dict[str, Entry]) -> tuple[str, ...]:
     """
     modules = {_module(name) for name, entry in entries.items() if not entry.directory} - {()}
     code = modules | {module[:-1] for module in modules if module[-1] == "__init__"}
-    names = {".".join(name) for module in modules if all(map(str.isidentifier, name := _first(module, code)))}
+    first = {_first(module, code) for module in {module[:_DEEPEST] for module in modules}}
+    names = {".".join(name) for name in first if all(map(str.isidentifier, name))}
     public = {name for name in names if "._" not in f".{name}"} or names
     below = sorted(name for name in public if "." in name)
     return tuple(sorted(public.difference(below[_MOST_BELOW:])))

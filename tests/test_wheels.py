@@ -426,8 +426,8 @@ def test_launchers_for_windows_may_lie_in_any_wheel(tmp_path: Path) -> None:
         (["six.py", "six/data.py", "a/b.py", "a/b/c.py"], ("a.b", "six")),
         (["ns/not-a-name/x.py", "ns/data/x.json", "lib/libx.so", "lib/y.so"], ("lib.y",)),
         (["tests/t.py", "ns/tests/__init__.py", "ns/docs/conf.py", "ns/__main__.py"], ("ns", "tests")),
-        (["a/b/c/d/e/f/g/h.py", "a/b/c/d/e/__init__.py"], ("a.b.c.d.e",)),
-        (["a/b/c/d/e/f/g/h.py"], ("a.b.c.d.e.f",)),
+        (["a/b/c/d/e.py", "a/b/c/__init__.py"], ("a.b.c",)),
+        (["a/b/c/d/e.py"], ("a.b.c",)),
         ([f"n/m{number}.py" for number in range(100, 400)], tuple(f"n.m{number}" for number in range(100, 200))),
     ],
 )
