@@ -40,11 +40,13 @@ def _rank(platform: PublishedPlatform, wheel: Wheel) -> Rank | None:
 
 @lru_cache(maxsize=4096)
 def _is_for(python: str, required: str) -> bool:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+    """As pip has it, which compares three numbers: a pre-release counts as its release."""
+    from packaging.specifiers import SpecifierSet
 
+    numbers = re.match(r"\d+(\.\d+){0,2}", python)
     try:
-        return SpecifierSet(required).contains(python, prereleases=True)
-    except InvalidSpecifier:  # to them it is no word on any Python
+        return numbers is None or SpecifierSet(required).contains(numbers[0])
+    except ValueError:  # InvalidSpecifier, or a number with more digits than Python reads: no word on any Python
         return True
 
 

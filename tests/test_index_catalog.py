@@ -87,6 +87,14 @@ def test_another_file_with_other_requirements_takes_nobodys_place(
     assert offers(agreed, "simple").keys() == {own.filename, others.filename}
 
 
+@pytest.mark.parametrize("required", [">=3." + "9" * 5000, "banana", ">=3.13"])
+def test_what_a_wheel_says_of_pythons_is_read_as_pip_reads_it(store: Shelves, required: str) -> None:
+    """Nonsense excludes none, and a pre-release counts as its release: pip would take this one, so it is left out."""
+    own, others = store.wheel("foo"), store.wheel("foo", tag=ABI3, requires=["bar"], python=required)
+    platforms = platform("a", [own], python="3.13.0rc2"), platform("b", [others], libc=(2, 41), python="3.13.1")
+    assert others.filename not in offers(made(store, *platforms), "simple")
+
+
 def named(store: Shelves, stem: str, tag: str, requires: Sequence[str] = ()) -> Entry:
     """A wheel of foo 1.0 whose file name spells that, and its build number, in this way."""
     name, _, build = stem.partition("-")
